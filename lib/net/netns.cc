@@ -1,0 +1,56 @@
+#include "lib/net/netns.h"
+
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+namespace ambit::net {
+namespace {
+
+constexpr char kOwnNetns[] = "/proc/thread-self/ns/net";
+
+}  // namespace
+
+Result<UniqueFd> OpenNetns(const std::string& path) {
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd.valid()) return FailErrno(errno, "open network namespace " + path);
+  if (ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
+    return Fail(ErrorCode::kInvalidArgument, path + " is not a network namespace");
+  }
+  return fd;
+}
+
+Result<UniqueFd> OpenOwnNetns() { return OpenNetns(kOwnNetns); }
+
+Result<NetnsId> IdentifyNetns(int fd) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return FailErrno(errno, "stat network namespace");
+  if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
+    return Fail(ErrorCode::kInvalidArgument, "the descriptor is not a network namespace");
+  }
+  return NetnsId{status.st_dev, status.st_ino};
+}
+
+Result<ScopedNetns> ScopedNetns::Enter(int netns_fd) {
+  auto previous = OpenOwnNetns();
+  if (!previous) return Fail(previous.error());
+  if (setns(netns_fd, CLONE_NEWNET) != 0) {
+    return FailErrno(errno, "enter the network namespace of the pod (needs CAP_SYS_ADMIN)");
+  }
+  return ScopedNetns(std::move(*previous));
+}
+
+ScopedNetns::~ScopedNetns() {
+  if (!previous_.valid()) return;
+  if (setns(previous_.get(), CLONE_NEWNET) == 0) return;
+  std::perror("fatal: cannot return to the own network namespace");
+  std::abort();
+}
+
+}  // namespace ambit::net
