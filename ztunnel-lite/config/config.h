@@ -1,0 +1,75 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "lib/base/environment.h"
+#include "lib/base/error.h"
+#include "lib/net/socket.h"
+
+// Purpose  the tunnel's configuration, from the environment variables that ztunnel takes.
+// Threads  a value, made once in main().
+namespace ambit::config {
+
+struct Config {
+  // Mesh
+  std::string network;
+  std::string node_name;
+  std::string cluster_domain = "cluster.local";
+  std::string cluster_id = "Kubernetes";
+
+  // Control plane; an empty xDS address switches xDS off.
+  std::string xds_address;
+  std::string ca_address;
+  std::string xds_root_ca = "./var/run/secrets/istio/root-cert.pem";
+  std::string ca_root_ca = "./var/run/secrets/istio/root-cert.pem";
+  std::string alt_xds_hostname, alt_ca_hostname;
+  std::string auth_token_path;     // read anew for each call; empty: none
+  std::string auth_token_literal;  // used where no path is set
+  std::chrono::milliseconds secret_ttl{std::chrono::hours(24)};
+
+  // Pods
+  std::string zds_path = "/var/run/ztunnel/ztunnel.sock";
+  uint32_t packet_mark = 0x539;
+  bool reuse_port = true;
+  std::optional<bool> preserve_source;  // ENABLE_ORIG_SRC; unset: if the kernel lets us
+
+  // Data path
+  bool ipv6 = true;
+  bool keepalive = true;
+  net::KeepaliveOptions keepalive_options;
+  bool user_timeout = false;
+  int pool_max_streams = 100;
+  std::chrono::milliseconds pool_unused_release{std::chrono::minutes(5)};
+  uint32_t stream_window_bytes = 4u << 20;
+  uint32_t connection_window_bytes = 16u << 20;
+  uint32_t frame_size_bytes = 1u << 20;
+  int worker_threads = 2;
+  bool response_baggage = true;
+
+  // Deadlines
+  std::chrono::milliseconds connect_timeout{10000};
+  std::chrono::milliseconds handshake_timeout{10000};  // TLS and HTTP/2 set-up
+  std::chrono::milliseconds response_timeout{20000};   // answer to CONNECT
+  std::chrono::milliseconds workload_wait{5000};       // for the pod's own workload
+  std::chrono::milliseconds half_close_timeout{0};     // one side ended, other silent; 0: none
+  std::chrono::milliseconds termination_deadline{5000};
+
+  // Observability
+  uint16_t admin_port = 15000;
+  uint16_t metrics_port = 15020;
+  uint16_t readiness_port = 15021;
+  std::string log_filter = "info";
+  bool log_json = false;
+
+  // Identity of the tunnel's own pod towards the control plane
+  std::string pod_name, pod_namespace, instance_ip;
+  Environment::Map proxy_metadata;  // ISTIO_META_*, prefix removed
+
+  // Errors  kInvalidArgument: names the variable, its value and what is accepted.
+  static Result<Config> FromEnvironment(const Environment& environment);
+};
+
+}  // namespace ambit::config

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <cstddef>
+#include <memory>
+#include <span>
+
+// Purpose  what one worker thread owns and every connection on it borrows.
+// Threads  exactly one.
+namespace ambit::hbone {
+
+class Worker {
+ public:
+  // Bytes left free in front of `scratch` payload, for a frame header.
+  static constexpr size_t kHeadroomBytes = 64;
+  static constexpr size_t kScratchBytes = 256 << 10;
+
+  Worker();
+
+  boost::asio::io_context& io() { return io_; }
+  // Two buffers that may be used between two suspensions, never across one: `read_scratch` for what
+  // comes from an app or for decrypted bytes, with kHeadroomBytes before it; `cipher_scratch` for
+  // records on their way to or from a peer.
+  std::span<std::byte> read_scratch();
+  std::span<std::byte> cipher_scratch();
+
+ private:
+  boost::asio::io_context io_{1};
+  std::unique_ptr<std::byte[]> read_;
+  std::unique_ptr<std::byte[]> cipher_;
+};
+
+}  // namespace ambit::hbone

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/base/error.h"
+#include "lib/base/unique_fd.h"
+#include "ztunnel-lite/config/config.h"
+#include "ztunnel-lite/identity/credential_source.h"
+#include "ztunnel-lite/proxy/route.h"
+#include "ztunnel-lite/telemetry/traffic.h"
+
+// Purpose  the data path of all pods: worker threads, per-pod listeners, tunnels.
+// Threads  Start, Stop, Drain and List on the control thread; connections on the workers.
+namespace ambit::proxy {
+
+struct PodInfo {
+  std::string uid;  // Kubernetes uid, the key of ZDS
+  std::string name;
+  std::string ns;
+  std::string service_account;
+  bool operator==(const PodInfo&) const = default;
+};
+
+class PodProxies {
+ public:
+  // What connections need; all of it outlives the object.
+  struct Context {
+    const config::Config& config;
+    state::MeshState& mesh;
+    identity::CredentialSource& credentials;
+    telemetry::Traffic& traffic;
+  };
+
+  // Starts the worker threads.
+  static Result<std::unique_ptr<PodProxies>> Create(Context context);
+  // Ends what is left at once, and the workers.
+  ~PodProxies();
+
+  // Binds every listener of the pod in `netns` and serves; when it returns without error, capture
+  // is live. The same pod in the same namespace is a success that does nothing; in another
+  // namespace it replaces the old one. Errors  of bind or setns, with the port in the text; nothing
+  // is left behind.
+  Result<void> Start(const PodInfo& pod, UniqueFd netns);
+  // The pod is gone: connections end at once. Unknown uids are fine.
+  void Stop(const std::string& uid);
+  // Stops accepting everywhere, sends GOAWAY, lets connections end until `deadline`, then cuts
+  // them. Returns when none is left. Call once.
+  void Drain(std::chrono::milliseconds deadline);
+
+  std::vector<PodInfo> List() const;
+  // Open connections re-checked against the policies that hold now; what is denied is closed.
+  void RecheckPolicies();
+
+ private:
+  class Impl;
+  explicit PodProxies(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ambit::proxy

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lib/base/error.h"
+#include "lib/net/address.h"
+#include "ztunnel-lite/state/mesh_state.h"
+
+// Purpose  where a connection goes: the outbound decision and the inbound one, as pure functions
+// over
+//          the mesh state.
+// Errors   their message is what the access log says; see each function.
+namespace ambit::proxy {
+
+// Randomness for load balancing, so that a test can choose.
+class Random {
+ public:
+  virtual ~Random() = default;
+  virtual uint64_t Below(uint64_t bound) = 0;  // uniform in [0, bound)
+};
+
+enum class Carrier : uint8_t { kHbone, kTcp };
+
+struct OutboundRoute {
+  Carrier carrier = Carrier::kTcp;
+  net::Endpoint next_hop;  // TCP connects here
+  std::string authority;   // of the CONNECT request, kHbone only
+  std::vector<std::string>
+      expected_sans;               // SPIFFE URIs, any of which the peer must present; kHbone
+  state::WorkloadPtr destination;  // what next_hop belongs to; null: unknown, passthrough
+  state::ServicePtr service;       // null unless addressed through a service
+};
+
+struct OutboundRequest {
+  state::WorkloadPtr source;
+  std::string network;  // of this node (NETWORK)
+  net::Endpoint client;
+  net::Endpoint destination;  // original destination
+};
+
+// Errors  kUnavailable: "no healthy upstream", unknown waypoint or gateway; kInvalidArgument: the
+//         chosen workload cannot be reached that way.
+Result<OutboundRoute> RouteOutbound(const state::MeshState& mesh, const OutboundRequest& request,
+                                    Random& random);
+
+struct InboundRequest {
+  state::WorkloadPtr local;
+  std::string network;
+  std::string authority;                 // of the CONNECT request
+  net::Endpoint connection_destination;  // the pod's own address the tunnel came in on, port 15008
+};
+
+struct InboundRoute {
+  net::Endpoint app;          // where to dial; the address is always the pod's own
+  state::ServicePtr service;  // for telemetry
+};
+
+// Errors  kInvalidArgument: answered with 400 (authority does not parse or is not this pod's);
+//         kUnavailable: 503 (unknown service, no target port, one of the tunnel's own ports).
+Result<InboundRoute> RouteInbound(const state::MeshState& mesh, const InboundRequest& request);
+
+}  // namespace ambit::proxy

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ztunnel-lite/state/resources.h"
+
+// Purpose  the mesh as the tunnel sees it: indexed values that many threads read and one writes.
+// Threads  lookups from any thread (one shared lock, taken per connection, never per packet);
+// updates
+//          from the control thread only.
+namespace ambit::state {
+
+using WorkloadPtr = std::shared_ptr<const Workload>;
+using ServicePtr = std::shared_ptr<const Service>;
+using PolicyPtr = std::shared_ptr<const Policy>;
+
+// One pod or external workload behind a service, with the ports it serves there.
+struct ServiceEndpoint {
+  WorkloadPtr workload;
+  PortMap ports;
+};
+
+class MeshState {
+ public:
+  MeshState();
+  ~MeshState();
+
+  // --- lookups ---
+  // The pod that a listener belongs to, by what ZDS says of it, among workloads of `node` (any node
+  // if it is empty). Null if the control plane has not announced it yet.
+  WorkloadPtr FindLocalWorkload(const std::string& ns, const std::string& name,
+                                const std::string& service_account, const std::string& node) const;
+  WorkloadPtr FindWorkload(const std::string& uid) const;
+  WorkloadPtr FindWorkloadByAddress(const NetworkAddress& address) const;
+  // Exact address first, then the longest prefix; only what clients in `client_ns` may see.
+  ServicePtr FindServiceByAddress(const NetworkAddress& address,
+                                  const std::string& client_ns) const;
+  ServicePtr FindServiceByHostname(const std::string& hostname, const std::string& client_ns) const;
+  ServicePtr FindService(const NamespacedHostname& key) const;
+  // Endpoints that the health policy allows.
+  std::vector<ServiceEndpoint> EndpointsOf(const Service& service) const;
+  // Global ones, those of the workload's namespace, and those it names.
+  std::vector<PolicyPtr> PoliciesFor(const Workload& workload) const;
+  std::vector<WorkloadPtr> AllWorkloads() const;
+  std::vector<ServicePtr> AllServices() const;
+  std::vector<PolicyPtr> AllPolicies() const;
+
+  // --- updates, control thread ---
+  void Upsert(WorkloadPtr workload);
+  void Upsert(ServicePtr service);
+  void Upsert(PolicyPtr policy);
+  // A workload uid or "namespace/hostname". Unknown names are ignored.
+  void RemoveAddress(const std::string& resource_name);
+  void RemovePolicy(const std::string& resource_name);
+
+  // `changed` runs on the control thread after each batch: Commit() marks the end of one. It stays
+  // registered for the life of the state.
+  struct Batch {
+    bool workloads = false;
+    bool policies = false;
+  };
+  void OnChange(std::function<void(Batch)> changed);
+  void Commit();
+
+ private:
+  struct Tables;
+  std::unique_ptr<Tables> tables_;
+};
+
+}  // namespace ambit::state
