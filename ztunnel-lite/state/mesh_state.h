@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,20 @@ class MeshState {
                                   const std::string& client_ns) const;
   ServicePtr FindServiceByHostname(const std::string& hostname, const std::string& client_ns) const;
   ServicePtr FindService(const NamespacedHostname& key) const;
+  // A workload that has a hostname of its own, as waypoint and gateway references name it.
+  WorkloadPtr FindWorkloadByHostname(const NamespacedHostname& key) const;
   // Endpoints that the health policy allows.
   std::vector<ServiceEndpoint> EndpointsOf(const Service& service) const;
+  // The same without copying ports, unhealthy ones included: `visit` runs once, under the lock, so
+  // it must be short and must not call the state. `ports` lives as long as the workload.
+  struct EndpointView {
+    WorkloadPtr workload;
+    const PortMap* ports;
+  };
+  void VisitEndpoints(const Service& service,
+                      const std::function<void(std::span<const EndpointView>)>& visit) const;
+  // Whether the workload is an endpoint of the service, healthy or not.
+  bool HasEndpoint(const Service& service, const std::string& workload_uid) const;
   // Global ones, those of the workload's namespace, and those it names.
   std::vector<PolicyPtr> PoliciesFor(const Workload& workload) const;
   std::vector<WorkloadPtr> AllWorkloads() const;
