@@ -65,10 +65,15 @@ struct Config {
   bool log_json = false;
 
   // Identity of the tunnel's own pod towards the control plane
-  std::string pod_name, pod_namespace, instance_ip;
-  Environment::Map proxy_metadata;  // ISTIO_META_*, prefix removed
+  std::string pod_name, pod_namespace, instance_ip, service_account;
+  std::string trust_domain = "cluster.local";
+  Environment::Map proxy_metadata;       // ISTIO_META_*, prefix removed
+  Environment::Map proxy_metadata_json;  // ISTIO_METAJSON_*, prefix removed, JSON texts
+  Environment::Map xds_headers;          // XDS_HEADER_*, prefix removed, lower case
+  Environment::Map ca_headers;           // CA_HEADER_*, likewise
 
-  // Errors  kInvalidArgument: names the variable, its value and what is accepted.
+  // Errors  kInvalidArgument: names the variable, its value and what is accepted; also for a
+  // variable that asks for something this tunnel does not do, where ignoring it would be unsafe.
   static Result<Config> FromEnvironment(const Environment& environment);
 };
 

@@ -58,13 +58,18 @@ WorkloadPtr MeshState::FindWorkloadByHostname(const NamespacedHostname& key) con
 ServicePtr MeshState::FindServiceByAddress(const NetworkAddress& address,
                                            const std::string& client_ns) const {
   std::shared_lock lock(tables_->mutex);
-  return tables_->services.FindByAddress(address, client_ns);
+  return tables_->services.FindByAddress(address, &client_ns);
+}
+
+ServicePtr MeshState::FindServiceByAddress(const NetworkAddress& address) const {
+  std::shared_lock lock(tables_->mutex);
+  return tables_->services.FindByAddress(address, nullptr);
 }
 
 ServicePtr MeshState::FindServiceByHostname(const std::string& hostname,
                                             const std::string& client_ns) const {
   std::shared_lock lock(tables_->mutex);
-  return tables_->services.FindByHostname(hostname, client_ns);
+  return tables_->services.FindByHostname(hostname, &client_ns);
 }
 
 ServicePtr MeshState::FindService(const NamespacedHostname& key) const {

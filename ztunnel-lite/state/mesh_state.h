@@ -39,6 +39,8 @@ class MeshState {
   // Exact address first, then the longest prefix; only what clients in `client_ns` may see.
   ServicePtr FindServiceByAddress(const NetworkAddress& address,
                                   const std::string& client_ns) const;
+  // The same whoever asks: also services that are private to their namespace.
+  ServicePtr FindServiceByAddress(const NetworkAddress& address) const;
   ServicePtr FindServiceByHostname(const std::string& hostname, const std::string& client_ns) const;
   ServicePtr FindService(const NamespacedHostname& key) const;
   // A workload that has a hostname of its own, as waypoint and gateway references name it.

@@ -167,6 +167,7 @@ TEST(MeshState, APrivateServiceIsSeenByItsOwnNamespaceOnly) {
   NetworkAddress vip{"", Ip("10.96.0.9")};
   EXPECT_EQ(mesh.FindServiceByAddress(vip, "other"), nullptr);
   EXPECT_NE(mesh.FindServiceByAddress(vip, "default"), nullptr);
+  EXPECT_NE(mesh.FindServiceByAddress(vip), nullptr);
   EXPECT_EQ(mesh.FindServiceByHostname(service.hostname, "other"), nullptr);
   EXPECT_NE(mesh.FindServiceByHostname(service.hostname, "default"), nullptr);
 }

@@ -7,18 +7,22 @@ namespace ambit::state {
 
 namespace {
 
-bool VisibleTo(const Service& service, const std::string& client_ns) {
-  return !service.namespace_private || service.ns == client_ns;
+bool VisibleTo(const Service& service, const std::string* client_ns) {
+  return client_ns == nullptr || !service.namespace_private || service.ns == *client_ns;
+}
+
+bool InNamespace(const Service& service, const std::string* client_ns) {
+  return client_ns != nullptr && service.ns == *client_ns;
 }
 
 // Of services that share a name or an address: the client's namespace, then the canonical one (the
 // last that came), then the first that came.
-ServicePtr Choose(const std::vector<ServicePtr>& bucket, const std::string& client_ns) {
+ServicePtr Choose(const std::vector<ServicePtr>& bucket, const std::string* client_ns) {
   ServicePtr best;
   int best_rank = -1;
   for (const auto& service : bucket) {
     if (!VisibleTo(*service, client_ns)) continue;
-    int rank = service->ns == client_ns ? 2 : (service->canonical ? 1 : 0);
+    int rank = InNamespace(*service, client_ns) ? 2 : (service->canonical ? 1 : 0);
     if (rank > best_rank || (rank == 1 && best_rank == 1)) {
       best = service;
       best_rank = rank;
@@ -118,13 +122,13 @@ ServicePtr ServiceTable::Find(const std::string& key) const {
 }
 
 ServicePtr ServiceTable::FindByHostname(const std::string& hostname,
-                                        const std::string& client_ns) const {
+                                        const std::string* client_ns) const {
   auto found = by_hostname_.find(hostname);
   return found == by_hostname_.end() ? nullptr : Choose(found->second, client_ns);
 }
 
 ServicePtr ServiceTable::FindByAddress(const NetworkAddress& address,
-                                       const std::string& client_ns) const {
+                                       const std::string* client_ns) const {
   auto found = by_vip_.find(address);
   if (found != by_vip_.end()) {
     if (auto service = Choose(found->second, client_ns)) return service;
@@ -133,7 +137,7 @@ ServicePtr ServiceTable::FindByAddress(const NetworkAddress& address,
 }
 
 ServicePtr ServiceTable::FindByPrefix(const NetworkAddress& address,
-                                      const std::string& client_ns) const {
+                                      const std::string* client_ns) const {
   auto prefixes = by_prefix_.find(address.network);
   if (prefixes == by_prefix_.end()) return nullptr;
   ServicePtr best;
@@ -146,7 +150,7 @@ ServicePtr ServiceTable::FindByPrefix(const NetworkAddress& address,
     if (found == bases.end()) continue;
     for (const auto& service : found->second) {
       if (!VisibleTo(*service, client_ns)) continue;
-      std::tuple rank(service->ns == client_ns, length, service->canonical);
+      std::tuple rank(InNamespace(*service, client_ns), length, service->canonical);
       if (best && rank <= best_rank) continue;
       best = service;
       best_rank = rank;

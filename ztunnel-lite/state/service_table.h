@@ -29,8 +29,9 @@ class ServiceTable {
   void RemoveEndpoints(const WorkloadPtr& workload);
 
   ServicePtr Find(const std::string& key) const;
-  ServicePtr FindByHostname(const std::string& hostname, const std::string& client_ns) const;
-  ServicePtr FindByAddress(const NetworkAddress& address, const std::string& client_ns) const;
+  // A null `client_ns` sees what is private too.
+  ServicePtr FindByHostname(const std::string& hostname, const std::string* client_ns) const;
+  ServicePtr FindByAddress(const NetworkAddress& address, const std::string* client_ns) const;
   std::span<const EndpointView> Endpoints(const std::string& key) const;
   bool HasEndpoint(const std::string& key, const std::string& workload_uid) const;
   std::vector<ServicePtr> All() const;
@@ -51,7 +52,7 @@ class ServiceTable {
 
   void Index(const ServicePtr& service, const ServicePtr& previous);
   void Unindex(const ServicePtr& service);
-  ServicePtr FindByPrefix(const NetworkAddress& address, const std::string& client_ns) const;
+  ServicePtr FindByPrefix(const NetworkAddress& address, const std::string* client_ns) const;
 
   std::unordered_map<std::string, Entry> by_key_;
   std::unordered_map<std::string, Bucket> by_hostname_;
