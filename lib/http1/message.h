@@ -13,7 +13,7 @@ namespace ambit::http1 {
 
 struct Request {
   std::string method = "GET";
-  std::string target = "/";  // path with query, as sent
+  std::string target = "/";                                 // path with query, as sent
   std::map<std::string, std::string, std::less<>> headers;  // names in lower case
   std::string body;
   net::PeerCredentials peer;  // unix sockets only

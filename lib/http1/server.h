@@ -21,8 +21,8 @@ using Handler = std::function<boost::asio::awaitable<Response>(Request)>;
 
 class Server {
  public:
-  // Mode 0600, a stale socket file is replaced, a live one is kAlreadyExists. Peers that are neither
-  // root nor our own uid are refused (SO_PEERCRED).
+  // Mode 0600, a stale socket file is replaced, a live one is kAlreadyExists. Peers that are
+  // neither root nor our own uid are refused (SO_PEERCRED).
   static Result<std::unique_ptr<Server>> ListenUnix(boost::asio::io_context& io,
                                                     const std::string& path, Limits limits,
                                                     Handler handler);
