@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds everything under AddressSanitizer and UndefinedBehaviorSanitizer,
+# and runs every test: lint, unit tests, and the mesh of two nodes in namespaces of its own.
+# Safe to run again; the second time only builds what changed. Extra arguments go to ctest:
+#   tests/run.sh -R mesh/
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+exec </dev/null
+
+started=$SECONDS
+step() { printf '\n=== [%dm%02ds] %s\n' $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)) "$*"; }
+
+step "what Debian packages and tools are needed"
+install/deps.sh all
+
+jobs=$(nproc)
+step "configure: release (for the static plugin) and asan"
+cmake --preset release >/dev/null
+cmake --preset asan >/dev/null
+
+step "build the plugin as it ships: out/release/bin/ambit-cni"
+cmake --build --preset release -j "$jobs" --target ambit-cni
+
+step "build everything with the sanitizers, $jobs at a time (the long part)"
+cmake --build --preset asan -j "$jobs"
+
+step "each header compiles on its own"
+cmake --build --preset asan -j "$jobs" --target all_verify_interface_header_sets
+
+step "run the tests"
+status=0
+ctest --preset asan --output-on-failure "$@" || status=$?
+printf '\ntests/run.sh: %s after %d min %02d s\n' \
+  "$([ $status -eq 0 ] && echo 'all passed' || echo 'FAILED, see above')" \
+  $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60))
+exit $status
