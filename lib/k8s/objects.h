@@ -43,7 +43,7 @@ struct Pod {
   bool host_network = false;
   std::vector<net::IpAddress> ips;  // status.podIPs, else status.podIP
   PodPhase phase = PodPhase::kPending;
-  bool ready = true;  // the Ready condition; true where a manifest has no conditions
+  bool ready = true;                 // the Ready condition; true where a manifest has no conditions
   std::vector<ContainerPort> ports;  // of all containers
   std::string owner_kind;            // of the controlling owner reference, empty without one
   std::string owner_name;
