@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/base/error.h"
@@ -20,6 +22,12 @@ class Random {
   virtual ~Random() = default;
   virtual uint64_t Below(uint64_t bound) = 0;  // uniform in [0, bound)
 };
+
+// A fast generator with a random seed, for load balancing only. Thread: one.
+std::unique_ptr<Random> MakeRandom();
+
+// Ports of our own listeners in a pod: nothing may be sent there.
+bool IsOwnPort(uint16_t port);
 
 enum class Carrier : uint8_t { kHbone, kTcp };
 
@@ -40,8 +48,11 @@ struct OutboundRequest {
   net::Endpoint destination;  // original destination
 };
 
-// Errors  kUnavailable: "no healthy upstream", unknown waypoint or gateway; kInvalidArgument: the
-//         chosen workload cannot be reached that way.
+// Errors  kUnavailable: "no healthy upstream", unknown waypoint or gateway, a destination on
+// another
+//         network (its gateway takes HBONE within HBONE, which the data path does not carry);
+//         kInvalidArgument: the chosen workload cannot be reached that way, or the client called
+//         one of our own ports.
 Result<OutboundRoute> RouteOutbound(const state::MeshState& mesh, const OutboundRequest& request,
                                     Random& random);
 
@@ -50,6 +61,7 @@ struct InboundRequest {
   std::string network;
   std::string authority;                 // of the CONNECT request
   net::Endpoint connection_destination;  // the pod's own address the tunnel came in on, port 15008
+  std::string forwarded_host;            // what the client says it called, may be empty
 };
 
 struct InboundRoute {
@@ -60,5 +72,10 @@ struct InboundRoute {
 // Errors  kInvalidArgument: answered with 400 (authority does not parse or is not this pod's);
 //         kUnavailable: 503 (unknown service, no target port, one of the tunnel's own ports).
 Result<InboundRoute> RouteInbound(const state::MeshState& mesh, const InboundRequest& request);
+
+// The service a connection to `app_port` of the pod most likely meant, for telemetry: the one with
+// the client's hostname, else the first that sends to the port; null if there is none.
+state::ServicePtr GuessService(const state::MeshState& mesh, const state::Workload& local,
+                               uint16_t app_port, std::string_view forwarded_host);
 
 }  // namespace ambit::proxy
