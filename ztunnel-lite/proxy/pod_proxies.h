@@ -7,6 +7,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/unique_fd.h"
+#include "lib/observe/log.h"
 #include "ztunnel-lite/config/config.h"
 #include "ztunnel-lite/identity/credential_source.h"
 #include "ztunnel-lite/proxy/route.h"
@@ -32,9 +33,10 @@ class PodProxies {
     state::MeshState& mesh;
     identity::CredentialSource& credentials;
     telemetry::Traffic& traffic;
+    observe::Log* log = nullptr;  // dry-run policies, exhausted descriptors; null: not said
   };
 
-  // Starts the worker threads.
+  // Starts the worker threads. Errors  kResourceExhausted.
   static Result<std::unique_ptr<PodProxies>> Create(Context context);
   // Ends what is left at once, and the workers.
   ~PodProxies();

@@ -1,0 +1,114 @@
+#include "ztunnel-lite/proxy/dial.h"
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+#include "lib/net/socket.h"
+#include "ztunnel-lite/proxy/wait.h"
+
+namespace ambit::proxy {
+namespace {
+
+// net::ScopedNetns without opening the own namespace anew for every connection: the worker keeps
+// that descriptor. The same rule holds: who cannot come back must not go on.
+class PodScope {
+ public:
+  PodScope(int own_netns, int pod_netns) : own_netns_(own_netns) {
+    if (setns(pod_netns, CLONE_NEWNET) != 0) error_ = errno;
+  }
+  PodScope(const PodScope&) = delete;
+  PodScope& operator=(const PodScope&) = delete;
+  ~PodScope() {
+    if (error_ != 0 || setns(own_netns_, CLONE_NEWNET) == 0) return;
+    std::perror("fatal: cannot return to the own network namespace");
+    std::abort();
+  }
+  int error() const { return error_; }
+
+ private:
+  int own_netns_;
+  int error_ = 0;
+};
+
+// A client's port is then chosen at connect() for the whole four-tuple, so that one client can have
+// more connections than there are ephemeral ports.
+void DeferPortChoice(int socket) {
+  int on = 1;
+  (void)setsockopt(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+}
+
+// Connections inside one host are done when connect() returns: no need to wait for the poller.
+bool IsWritableNow(int socket) {
+  pollfd entry{.fd = socket, .events = POLLOUT, .revents = 0};
+  return poll(&entry, 1, 0) == 1;
+}
+
+Error DescribeConnectError(const Error& error, const net::Endpoint& to) {
+  std::string target = "connect to " + to.ToString();
+  bool hbone = to.port == 15008;
+  if (error.code() == ErrorCode::kTimedOut) {
+    return Error(ErrorCode::kTimedOut,
+                 target + " timed out" +
+                     (hbone ? "; a NetworkPolicy may block the HBONE port" : "; no answer"),
+                 error.sys_errno());
+  }
+  if (error.sys_errno() == ECONNREFUSED && hbone) {
+    return Error(error.code(), target + " was refused; no tunnel listens in that pod",
+                 error.sys_errno());
+  }
+  return error.Wrap(target);
+}
+
+}  // namespace
+
+Result<UniqueFd> Dialer::MakeSocket(net::Family family) const {
+  PodScope inside(own_netns_, pod_netns_);
+  if (inside.error() != 0) return FailErrno(inside.error(), "enter the pod's network namespace");
+  return net::MakeTcpSocket(family);
+}
+
+Result<void> Dialer::ApplyOptions(int socket) const {
+  // Without the mark the connection would be redirected back to this tunnel.
+  if (config_.packet_mark != 0) {
+    if (auto set = net::SetMark(socket, config_.packet_mark); !set) return set;
+  }
+  if (auto set = net::SetNoDelay(socket); !set) return set;
+  if (!config_.keepalive) return {};
+  (void)net::SetKeepalive(socket, config_.keepalive_options);
+  if (config_.user_timeout) {
+    const auto& keepalive = config_.keepalive_options;
+    (void)net::SetUserTimeout(socket, keepalive.idle + keepalive.interval * keepalive.probes);
+  }
+  return {};
+}
+
+boost::asio::awaitable<Result<UniqueFd>> Dialer::Connect(Target target, Interrupt& interrupt) {
+  bool spoof = target.source && *target.source != target.to.address &&
+               target.source->family() == target.to.address.family();
+  auto socket = MakeSocket(target.to.address.family());
+  if (!socket) co_return Fail(socket.error());
+  if (auto set = ApplyOptions(socket->get()); !set) co_return Fail(set.error());
+  if (spoof) {
+    DeferPortChoice(socket->get());
+    // The app then sees the pod's own address, which is better than no connection.
+    (void)net::BindForeignSource(socket->get(), *target.source);
+  }
+  if (auto begun = net::StartConnect(socket->get(), target.to); !begun) {
+    co_return Fail(begun.error());
+  }
+  if (!IsWritableNow(socket->get())) {
+    socket = co_await WaitWritable(io_, std::move(*socket), config_.connect_timeout, interrupt);
+    if (!socket) co_return Fail(DescribeConnectError(socket.error(), target.to));
+  }
+  if (auto outcome = net::SocketError(socket->get()); !outcome) {
+    co_return Fail(DescribeConnectError(outcome.error(), target.to));
+  }
+  co_return std::move(*socket);
+}
+
+}  // namespace ambit::proxy

@@ -1,0 +1,54 @@
+#include "ztunnel-lite/proxy/failure.h"
+
+namespace ambit::proxy {
+
+using telemetry::Flag;
+
+telemetry::Flag FlagFor(Stage stage, ErrorCode code) {
+  switch (stage) {
+    case Stage::kCredential:
+      return Flag::kIdentityError;
+    case Stage::kConnectTunnel:
+      return code == ErrorCode::kTimedOut ? Flag::kNetworkPolicy : Flag::kConnect;
+    case Stage::kHandshake:
+      return code == ErrorCode::kProtocol ? Flag::kH2HandshakeFailure : Flag::kTlsFailure;
+    case Stage::kAnswer:
+      // A certificate that the peer does not like is known only here: in TLS 1.3 the client is done
+      // before the server has looked at it.
+      if (code == ErrorCode::kPermissionDenied) return Flag::kTlsFailure;
+      return code == ErrorCode::kProtocol || code == ErrorCode::kIo ? Flag::kH2HandshakeFailure
+                                                                    : Flag::kConnect;
+    case Stage::kPolicy:
+      return Flag::kDeny;
+    case Stage::kConnectPlain:
+    case Stage::kRelay:
+      return Flag::kConnect;
+  }
+  std::unreachable();
+}
+
+std::unexpected<Failure> FailAt(Stage stage, Error error) {
+  Flag flag = FlagFor(stage, error.code());
+  return std::unexpected(Failure{std::move(error), flag});
+}
+
+int StatusFor(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument:
+      return 400;
+    case ErrorCode::kPermissionDenied:
+      return 401;
+    case ErrorCode::kNotFound:
+    case ErrorCode::kAlreadyExists:
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kTimedOut:
+    case ErrorCode::kCancelled:
+    case ErrorCode::kResourceExhausted:
+    case ErrorCode::kProtocol:
+    case ErrorCode::kIo:
+      return 503;
+  }
+  std::unreachable();
+}
+
+}  // namespace ambit::proxy

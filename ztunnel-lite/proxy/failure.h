@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <utility>
+
+#include "lib/base/error.h"
+#include "ztunnel-lite/telemetry/traffic.h"
+
+// Purpose  the one table from what went wrong to what metrics, access log and peer are told.
+// Threads  values.
+namespace ambit::proxy {
+
+// What a connection was doing when it failed.
+enum class Stage : uint8_t {
+  kCredential,     // own certificate
+  kConnectTunnel,  // TCP to a peer's HBONE port
+  kConnectPlain,   // TCP to an app or any other destination
+  kHandshake,      // TLS and HTTP/2 set-up
+  kAnswer,         // waiting for the answer to CONNECT
+  kRelay,          // bytes were flowing
+  kPolicy,         // authorization, at the start or after a change
+};
+
+struct Failure {
+  Error error;
+  telemetry::Flag flag = telemetry::Flag::kNone;
+};
+
+template <typename T>
+using Outcome = std::expected<T, Failure>;
+
+telemetry::Flag FlagFor(Stage stage, ErrorCode code);
+std::unexpected<Failure> FailAt(Stage stage, Error error);
+
+// The status that refuses a CONNECT.
+int StatusFor(ErrorCode code);
+
+}  // namespace ambit::proxy

@@ -1,0 +1,157 @@
+#include <algorithm>
+#include <utility>
+
+#include "lib/net/socket.h"
+#include "ztunnel-lite/proxy/connect_headers.h"
+#include "ztunnel-lite/proxy/pod_proxy.h"
+
+namespace ambit::proxy {
+namespace {
+
+using telemetry::Reporter;
+
+bool EqualIgnoringCase(std::string_view a, std::string_view b) {
+  auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+}  // namespace
+
+boost::asio::awaitable<void> PodProxy::ServeInboundHbone(ConnectionPtr connection) {
+  auto local = net::LocalEndpoint(connection->socket());
+  if (!local) co_return;
+  auto accepted = co_await AcceptTunnel(connection, *local);
+  connection->EndHandshake();
+  if (!accepted || connection->cut()) {
+    connection->Refuse();
+    if (!connection->cut()) {
+      context_.traffic.EarlyDeny(Reporter::kDestination, connection->peer(), *local,
+                                 accepted.error());
+    }
+    co_return;
+  }
+  auto tunnel = std::move(*accepted);
+  server_tunnels_.insert(tunnel.get());
+  if (draining_) tunnel->StartDrain();
+  {
+    Interrupt::Scope scope(connection->interrupt(), [tunnel] { tunnel->Abort(); });
+    auto ended = co_await tunnel->Run();
+    if (!ended && context_.log != nullptr) {
+      context_.log->Debug("inbound", "tunnel ended", {{"error", ended.error().message()}});
+    }
+  }
+  server_tunnels_.erase(tunnel.get());
+}
+
+boost::asio::awaitable<Result<std::shared_ptr<hbone::ServerTunnel>>> PodProxy::AcceptTunnel(
+    ConnectionPtr connection, net::Endpoint local) {
+  auto workload = co_await WaitForLocalWorkload(connection->interrupt());
+  if (!workload) co_return Fail(MissingWorkload());
+  auto identity = workload->identity();
+  auto credential = co_await context_.credentials.Get(identity);
+  if (!credential) {
+    co_return Fail(credential.error().Wrap("certificate of " + identity.Uri()));
+  }
+  if (connection->cut()) co_return Fail(*connection->cut());
+  auto second = UniqueFd(connection->TakeSocket());
+  auto tcp = second.Duplicate();
+  if (!tcp) co_return Fail(tcp.error());
+  connection->BeginHandshake(std::move(second));
+  auto handler = [self = shared_from_this(), peer = connection->peer(), local](
+                     hbone::ServerTunnel& tunnel, std::unique_ptr<hbone::ConnectCall> call) {
+    return self->ServeStream(self, {peer, local, tunnel.peer_identity()}, std::move(call));
+  };
+  co_return co_await hbone::ServerTunnel::Establish(worker_.worker(), std::move(*tcp), *credential,
+                                                    TunnelSettings(), std::move(handler));
+}
+
+boost::asio::awaitable<void> PodProxy::ServeStream(std::shared_ptr<PodProxy> self,
+                                                   StreamOrigin origin,
+                                                   std::unique_ptr<hbone::ConnectCall> call) {
+  auto connection = Track(UniqueFd(), origin.peer);
+  auto leg = co_await OpenInbound(connection, std::move(origin), std::move(call));
+  if (!leg) co_return;
+  auto* record = leg->record.get();
+  auto options = RelayOptionsFor(
+      [record](uint64_t from_app, uint64_t to_app) { record->AddBytes(to_app, from_app); });
+  auto& control = connection->BeginRelay();
+  auto result = co_await hbone::RelayStream(worker_.worker(), std::move(leg->stream),
+                                            std::move(leg->app), std::move(options), control);
+  connection->EndRelay();
+  FinishRelay(*record, *connection, result.outcome);
+}
+
+boost::asio::awaitable<std::optional<PodProxy::InboundLeg>> PodProxy::OpenInbound(
+    ConnectionPtr connection, StreamOrigin origin, std::unique_ptr<hbone::ConnectCall> call) {
+  auto local = FindLocalWorkload();
+  Result<InboundRoute> route = Fail(MissingWorkload());
+  if (call->method() != "CONNECT") {
+    route = Fail(ErrorCode::kInvalidArgument, "method " + call->method() + " is not CONNECT");
+  } else if (local) {
+    route = RouteInbound(context_.mesh,
+                         {.local = local,
+                          .network = context_.config.network,
+                          .authority = call->request().authority,
+                          .connection_destination = origin.local,
+                          .forwarded_host = ForwardedHost(call->request().forwarded.value_or(""))});
+  }
+  if (!route) {
+    context_.traffic.EarlyDeny(Reporter::kDestination, origin.peer, origin.local, route.error());
+    call->Reject(StatusFor(route.error().code()));
+    co_return std::nullopt;
+  }
+  InboundLeg leg;
+  leg.record = context_.traffic.Open(DescribeInbound(origin, call->request(), *route, local));
+  auto peer_identity = state::Identity::Parse(origin.peer_identity);
+  // Before the first evaluation: a policy that comes in between must find the connection.
+  connection->rbac = RbacConnection{
+      .source = origin.peer,
+      .source_identity = peer_identity ? std::optional(*peer_identity) : std::nullopt,
+      .destination = route->app};
+  if (auto allowed = Authorize(*local, *connection->rbac); !allowed) {
+    Failure denied = FailAt(Stage::kPolicy, allowed.error()).error();
+    call->Reject(StatusFor(allowed.error().code()));
+    Finish(*leg.record, *connection, &denied);
+    co_return std::nullopt;
+  }
+  std::optional<net::IpAddress> source;
+  if (listeners_.preserve_source_hbone) source = origin.peer.address;
+  auto app = co_await dialer_.Connect({route->app, source}, connection->interrupt());
+  if (!app || connection->cut()) {
+    auto code = connection->cut() ? connection->cut()->code() : app.error().code();
+    call->Reject(code == ErrorCode::kPermissionDenied && connection->cut() ? 401 : 503);
+    auto failure =
+        app ? Failure{*connection->cut()} : FailAt(Stage::kConnectPlain, app.error()).error();
+    Finish(*leg.record, *connection, &failure);
+    co_return std::nullopt;
+  }
+  leg.app = std::move(*app);
+  leg.stream = call->Accept(context_.config.response_baggage ? BaggageOf(*local) : std::string());
+  co_return leg;
+}
+
+telemetry::ConnectionInfo PodProxy::DescribeInbound(const StreamOrigin& origin,
+                                                    const hbone::ConnectRequest& request,
+                                                    const InboundRoute& route,
+                                                    const state::WorkloadPtr& local) const {
+  const auto& network = context_.config.network;
+  telemetry::ConnectionInfo info;
+  info.reporter = Reporter::kDestination;
+  info.source = origin.peer;
+  info.destination = origin.local;
+  info.hbone_authority = request.authority;
+  // From another network the address is a gateway's and says nothing of the client.
+  bool from_gateway =
+      request.x_forwarded_network && !EqualIgnoringCase(*request.x_forwarded_network, network);
+  if (!from_gateway) {
+    info.source_workload = context_.mesh.FindWorkloadByAddress({network, origin.peer.address});
+  }
+  info.destination_workload = local;
+  info.destination_service = route.service;
+  info.source_identity = origin.peer_identity;
+  info.destination_identity = local->identity().Uri();
+  info.mutual_tls = true;
+  return info;
+}
+
+}  // namespace ambit::proxy

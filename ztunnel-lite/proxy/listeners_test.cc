@@ -1,0 +1,108 @@
+#include "ztunnel-lite/proxy/listeners.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <fstream>
+
+#include "lib/net/socket.h"
+#include "ztunnel-lite/proxy/test_netns.h"
+
+namespace ambit::proxy {
+namespace {
+
+using testing::NewNetns;
+
+int Option(int fd, int level, int name) {
+  int value = -1;
+  socklen_t length = sizeof(value);
+  getsockopt(fd, level, name, &value, &length);
+  return value;
+}
+
+TEST(Listeners, OneSetPerWorkerSharesThePortsOfThePod) {
+  auto pod = NewNetns();
+  auto bound = BindListeners(config::Config(), pod.get(), 3);
+  ASSERT_TRUE(bound) << bound.error().message();
+  ASSERT_EQ(bound->size(), 3u);
+  for (const auto& set : *bound) {
+    EXPECT_EQ(net::LocalEndpoint(set.outbound.get())->port, 15001);
+    EXPECT_EQ(net::LocalEndpoint(set.inbound_plain.get())->port, 15006);
+    EXPECT_EQ(net::LocalEndpoint(set.inbound_hbone.get())->port, 15008);
+    EXPECT_TRUE(set.preserve_source_plain);
+    EXPECT_TRUE(set.preserve_source_hbone);
+  }
+}
+
+TEST(Listeners, AcceptedSocketsInheritWhatTheListenerHas) {
+  auto pod = NewNetns();
+  config::Config config;
+  config.user_timeout = true;
+  auto bound = BindListeners(config, pod.get(), 1);
+  ASSERT_TRUE(bound) << bound.error().message();
+  auto client = net::InNetns(pod.get(), [] { return net::MakeTcpSocket(net::Family::kIpv4); });
+  ASSERT_TRUE(net::StartConnect(client->get(),
+                                {net::IpAddress::Loopback(net::Family::kIpv4), kInboundPlainPort}));
+  UniqueFd accepted(accept4(bound->front().inbound_plain.get(), nullptr, nullptr, 0));
+  ASSERT_TRUE(accepted.valid());
+  EXPECT_EQ(Option(accepted.get(), SOL_SOCKET, SO_MARK), 0x539);
+  EXPECT_EQ(Option(accepted.get(), IPPROTO_TCP, TCP_NODELAY), 1);
+  EXPECT_EQ(Option(accepted.get(), SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_EQ(Option(accepted.get(), IPPROTO_TCP, TCP_KEEPIDLE), 180);
+  EXPECT_EQ(Option(accepted.get(), IPPROTO_TCP, TCP_KEEPCNT), 9);
+  EXPECT_EQ(Option(accepted.get(), IPPROTO_TCP, TCP_USER_TIMEOUT), (180 + 9 * 180) * 1000);
+}
+
+TEST(Listeners, APodWithoutIpv6IsServedOnIpv4) {
+  auto pod = NewNetns();
+  auto disabled = net::InNetns(pod.get(), []() -> Result<void> {
+    std::ofstream("/proc/sys/net/ipv6/conf/lo/disable_ipv6") << "1";
+    return {};
+  });
+  ASSERT_TRUE(disabled);
+  auto bound = BindListeners(config::Config(), pod.get(), 1);
+  ASSERT_TRUE(bound) << bound.error().message();
+  EXPECT_EQ(Option(bound->front().outbound.get(), SOL_SOCKET, SO_DOMAIN), AF_INET);
+}
+
+TEST(Listeners, ATakenPortFailsAllAndNamesIt) {
+  auto pod = NewNetns();
+  auto taken = net::InNetns(pod.get(), [] {
+    return net::ListenTcp({net::IpAddress::Any(net::Family::kIpv6), kInboundPlainPort}, {});
+  });
+  ASSERT_TRUE(taken);
+  auto bound = BindListeners(config::Config(), pod.get(), 2);
+  ASSERT_FALSE(bound);
+  EXPECT_NE(bound.error().message().find("15006"), std::string::npos);
+  taken->Reset();
+  EXPECT_TRUE(BindListeners(config::Config(), pod.get(), 2));
+}
+
+TEST(Listeners, WithoutReusePortThereIsOneSet) {
+  auto pod = NewNetns();
+  config::Config config;
+  config.reuse_port = false;
+  auto bound = BindListeners(config, pod.get(), 2);
+  ASSERT_TRUE(bound) << bound.error().message();
+  EXPECT_EQ(bound->size(), 1u);
+}
+
+TEST(Listeners, SourcePreservationCanBeSwitchedOff) {
+  auto pod = NewNetns();
+  config::Config config;
+  config.preserve_source = false;
+  auto bound = BindListeners(config, pod.get(), 1);
+  ASSERT_TRUE(bound) << bound.error().message();
+  EXPECT_FALSE(bound->front().preserve_source_plain);
+  EXPECT_FALSE(bound->front().preserve_source_hbone);
+}
+
+TEST(Listeners, ADescriptorThatIsNoNamespaceIsRefused) {
+  UniqueFd file(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  EXPECT_FALSE(BindListeners(config::Config(), file.get(), 1));
+}
+
+}  // namespace
+}  // namespace ambit::proxy

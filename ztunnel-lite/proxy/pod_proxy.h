@@ -1,0 +1,140 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "lib/base/error.h"
+#include "lib/net/netns.h"
+#include "ztunnel-lite/hbone/tunnel.h"
+#include "ztunnel-lite/proxy/acceptor.h"
+#include "ztunnel-lite/proxy/connection.h"
+#include "ztunnel-lite/proxy/dial.h"
+#include "ztunnel-lite/proxy/failure.h"
+#include "ztunnel-lite/proxy/listeners.h"
+#include "ztunnel-lite/proxy/pod_proxies.h"
+#include "ztunnel-lite/proxy/pool.h"
+#include "ztunnel-lite/proxy/worker_thread.h"
+
+// Purpose  one pod on one worker: its acceptors, its pool and its connections.
+// Threads  made anywhere; every call on its worker, where it is also destroyed.
+// Life     every coroutine it starts keeps it alive; Stop() and BeginDrain() make them end.
+namespace ambit::proxy {
+
+// What all workers know of a pod.
+struct Pod {
+  PodInfo info;
+  UniqueFd netns;
+  net::NetnsId netns_id;
+  PodProxies::Context context;
+};
+
+class PodProxy : public std::enable_shared_from_this<PodProxy>, private TunnelDialer {
+ public:
+  PodProxy(WorkerThread& worker, std::shared_ptr<const Pod> pod, Listeners listeners);
+  ~PodProxy() override;
+
+  void Serve();
+  // No new connections, GOAWAY to peers; `empty` runs when the last connection has ended.
+  void BeginDrain(std::function<void()> empty);
+  // Everything ends now.
+  void Stop();
+  void RecheckPolicies();
+
+ private:
+  template <typename T>
+  using Awaitable = boost::asio::awaitable<T>;
+  using Serving = Awaitable<void> (PodProxy::*)(ConnectionPtr);
+
+  // What an outbound connection has on its far side: a stream with its place on a tunnel, or a
+  // socket.
+  struct TunnelStream {
+    Pool::Lease lease;
+    hbone::StreamPtr stream;
+  };
+  struct OutboundLeg {
+    std::unique_ptr<telemetry::ConnectionRecord> record;
+    std::optional<TunnelStream> tunnel;
+    UniqueFd upstream;
+  };
+  struct InboundLeg {
+    std::unique_ptr<telemetry::ConnectionRecord> record;
+    hbone::StreamPtr stream;  // null for plaintext
+    UniqueFd app;
+  };
+  // The tunnel that a CONNECT came in on.
+  struct StreamOrigin {
+    net::Endpoint peer;
+    net::Endpoint local;  // the pod's address, port 15008
+    std::string peer_identity;
+  };
+
+  // pod_proxy.cc
+  Acceptor::Events AcceptInto(telemetry::Reporter reporter, Serving serving);
+  void Spawn(Awaitable<void> work);
+  ConnectionPtr Track(UniqueFd accepted, const net::Endpoint& peer);
+  state::WorkloadPtr FindLocalWorkload() const;
+  // Null when the control plane has not announced the pod within config.workload_wait.
+  Awaitable<state::WorkloadPtr> WaitForLocalWorkload(Interrupt& interrupt);
+  Error MissingWorkload() const;
+  hbone::Settings TunnelSettings() const;
+  hbone::RelayOptions RelayOptionsFor(
+      std::function<void(uint64_t from_app, uint64_t to_app)> on_bytes) const;
+  static void Finish(telemetry::ConnectionRecord& record, const Connection& connection,
+                     const Failure* failure);
+  static void FinishRelay(telemetry::ConnectionRecord& record, const Connection& connection,
+                          const Result<void>& outcome);
+  // Evaluates the policies that hold for `local` now; dry-run ones are logged.
+  Result<void> Authorize(const state::Workload& local, const RbacConnection& connection) const;
+
+  // outbound.cc
+  Awaitable<void> ServeOutbound(ConnectionPtr connection);
+  Awaitable<std::optional<OutboundLeg>> OpenOutbound(ConnectionPtr connection);
+  Awaitable<std::optional<Failure>> ConnectOutbound(Connection& connection, OutboundLeg& leg,
+                                                    const OutboundRoute& route,
+                                                    const state::Workload& source);
+  Awaitable<Outcome<TunnelStream>> OpenTunnelStream(Connection& connection, PoolKey key,
+                                                    hbone::ConnectRequest request);
+  Awaitable<Outcome<std::shared_ptr<hbone::ClientTunnel>>> DialTunnel(
+      PoolKey key, Interrupt& interrupt) override;
+  telemetry::ConnectionInfo DescribeOutbound(const Connection& connection,
+                                             const OutboundRoute& route,
+                                             const state::WorkloadPtr& source) const;
+
+  // inbound_hbone.cc
+  Awaitable<void> ServeInboundHbone(ConnectionPtr connection);
+  Awaitable<Result<std::shared_ptr<hbone::ServerTunnel>>> AcceptTunnel(ConnectionPtr connection,
+                                                                       net::Endpoint local);
+  Awaitable<void> ServeStream(std::shared_ptr<PodProxy> self, StreamOrigin origin,
+                              std::unique_ptr<hbone::ConnectCall> call);
+  Awaitable<std::optional<InboundLeg>> OpenInbound(ConnectionPtr connection, StreamOrigin origin,
+                                                   std::unique_ptr<hbone::ConnectCall> call);
+  telemetry::ConnectionInfo DescribeInbound(const StreamOrigin& origin,
+                                            const hbone::ConnectRequest& request,
+                                            const InboundRoute& route,
+                                            const state::WorkloadPtr& local) const;
+
+  // inbound_plain.cc
+  Awaitable<void> ServeInboundPlain(ConnectionPtr connection);
+  Awaitable<std::optional<InboundLeg>> OpenInboundPlain(ConnectionPtr connection);
+
+  WorkerThread& worker_;
+  std::shared_ptr<const Pod> pod_;
+  const PodProxies::Context& context_;
+  Listeners listeners_;
+  Dialer dialer_;
+  Pool pool_;
+  Acceptor outbound_;
+  Acceptor inbound_plain_;
+  Acceptor inbound_hbone_;
+  Gate gate_;
+  boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>> connections_;
+  std::set<hbone::ServerTunnel*> server_tunnels_;
+  bool draining_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace ambit::proxy
