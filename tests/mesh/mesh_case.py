@@ -1,0 +1,73 @@
+"""What the whole-mesh tests share: a lab per class, its logs where something failed."""
+import os
+import sys
+import unittest
+
+import isolation
+from lab import AMBIENT, Lab
+
+VIP, VIP6 = "10.96.0.10", "fd77:96::10"
+
+
+class MeshCase(unittest.TestCase):
+    """A client on node-a and a server on node-b in the mesh, a plain pod on node-b outside."""
+    main_plugin = "ptp"
+    environment = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab(main_plugin=cls.main_plugin, environment=cls.environment)
+        cls.addClassCleanup(cls.lab.close)
+        cls.lab.__enter__()
+        try:
+            cls.make_mesh()
+        except BaseException:
+            print(cls.lab.logs(), file=sys.stderr)
+            raise
+
+    @classmethod
+    def make_mesh(cls):
+        cls.lab.manifests.namespace("demo")
+        cls.lab.start()
+        node_a, node_b = cls.lab.nodes
+        cls.client = cls.lab.add_pod("client", node_a, labels={"app": "client", **AMBIENT},
+                                     service_account="client")
+        cls.server = cls.lab.add_pod("server", node_b, labels={"app": "server", **AMBIENT},
+                                     service_account="server")
+        cls.plain = cls.lab.add_pod("plain", node_b, labels={"app": "plain"})
+        cls.lab.manifests.service("demo", "server", {"app": "server"}, [VIP, VIP6], {80: 8080})
+        cls.await_mesh()
+
+    @classmethod
+    def await_mesh(cls):
+        for pod in (cls.client, cls.server):
+            cls.lab.wait_captured(pod)
+            cls.lab.wait_protocol(pod, "HBONE")
+        cls.lab.wait_known(cls.plain)
+        for node in cls.lab.nodes:
+            cls.lab.wait_text(node, VIP)
+
+    def run(self, result=None):
+        known = len(result.failures) + len(result.errors) if result else 0
+        outcome = super().run(result)
+        if result and len(result.failures) + len(result.errors) > known:
+            print(f"--- logs after {self.id()}\n{self.lab.logs()}", file=sys.stderr)
+        return outcome
+
+    def secret(self):
+        return f"secret-{os.urandom(8).hex()}"
+
+    def captured_ask(self, pod, host, port=8080):
+        """(secret, answer, capture) of one `ask`."""
+        secret, capture = self.secret(), self.lab.capture()
+        answer = pod.app("ask", host, port, secret, check=False).stdout
+        return secret, answer, self.lab.stop_capture(capture)
+
+
+def main():
+    """Runs the module's tests in namespaces of their own."""
+    isolation.enter()
+    try:
+        unittest.main(verbosity=2)
+    except isolation.Stopped as stopped:
+        sys.exit(f"stopped by {stopped}")
