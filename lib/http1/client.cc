@@ -25,8 +25,11 @@ using Parser = http::response_parser<http::string_body>;
 // One exchange: its socket, its deadline and the words for its errors.
 class Call {
  public:
-  Call(const std::string& path, std::chrono::milliseconds timeout)
-      : path_(path), timeout_(timeout), deadline_(std::chrono::steady_clock::now() + timeout) {}
+  Call(const std::string& path, std::chrono::milliseconds timeout, int cancel_fd)
+      : path_(path),
+        timeout_(timeout),
+        deadline_(std::chrono::steady_clock::now() + timeout),
+        cancel_fd_(cancel_fd) {}
 
   Result<void> Connect();
   Result<void> Send(const std::string& text);
@@ -41,6 +44,7 @@ class Call {
   const std::string& path_;
   std::chrono::milliseconds timeout_;
   SteadyTime deadline_;
+  int cancel_fd_;
   UniqueFd socket_;
 };
 
@@ -81,9 +85,14 @@ Result<void> Call::Connect() {
 }
 
 Result<void> Call::Wait(short events, const char* step) {
-  pollfd entry{.fd = socket_.get(), .events = events, .revents = 0};
+  // poll() ignores an entry whose descriptor is -1.
+  std::array<pollfd, 2> entries{pollfd{.fd = socket_.get(), .events = events, .revents = 0},
+                                pollfd{.fd = cancel_fd_, .events = POLLIN, .revents = 0}};
   while (true) {
-    int ready = poll(&entry, 1, static_cast<int>(Left().count()));
+    int ready = poll(entries.data(), entries.size(), static_cast<int>(Left().count()));
+    if (ready > 0 && entries[1].revents != 0) {
+      return Fail(ErrorCode::kCancelled, std::string(step) + " " + path_ + ": stopped on request");
+    }
     if (ready > 0) return {};
     if (ready == 0) return FailTimeout(step);
     if (errno != EINTR) return FailErrno(errno, "poll " + path_);
@@ -169,8 +178,8 @@ Result<Response> Exchange(Call& call, const Request& request, size_t max_body_by
 }  // namespace
 
 Result<Response> CallUnix(const std::string& socket_path, const Request& request,
-                          std::chrono::milliseconds timeout, size_t max_body_bytes) {
-  Call call(socket_path, timeout);
+                          std::chrono::milliseconds timeout, size_t max_body_bytes, int cancel_fd) {
+  Call call(socket_path, timeout, cancel_fd);
   try {
     return Exchange(call, request, max_body_bytes);
   } catch (const std::exception& exception) {  // Beast may throw std::bad_alloc or length_error

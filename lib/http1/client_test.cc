@@ -1,6 +1,7 @@
 #include "lib/http1/client.h"
 
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
 
 #include <thread>
 
@@ -118,6 +119,15 @@ TEST(CallUnix, AFullQueueEndsAtTheDeadline) {
   auto response = CallUnix(folder.File("s"), Request{}, std::chrono::milliseconds(20));
   ASSERT_FALSE(response.has_value());
   EXPECT_EQ(response.error().code(), ErrorCode::kTimedOut);
+}
+
+TEST(CallUnix, AReadableCancelDescriptorEndsTheWait) {
+  TemporaryFolder folder;
+  UniqueFd listener = ListenAt(folder.File("s"));
+  UniqueFd cancel(eventfd(1, EFD_CLOEXEC));
+  auto response = CallUnix(folder.File("s"), Request{}, kLong, 1 << 20, cancel.get());
+  ASSERT_FALSE(response.has_value());
+  EXPECT_EQ(response.error().code(), ErrorCode::kCancelled);
 }
 
 TEST(CallUnix, WhatIsNotAWholeHttpAnswerIsAProtocolError) {
