@@ -90,7 +90,7 @@ Result<void> Call::Wait(short events, const char* step) {
                                 pollfd{.fd = cancel_fd_, .events = POLLIN, .revents = 0}};
   while (true) {
     int ready = poll(entries.data(), entries.size(), static_cast<int>(Left().count()));
-    if (ready > 0 && entries[1].revents != 0) {
+    if (ready > 0 && entries[0].revents == 0) {
       return Fail(ErrorCode::kCancelled, std::string(step) + " " + path_ + ": stopped on request");
     }
     if (ready > 0) return {};
