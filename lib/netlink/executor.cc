@@ -162,7 +162,7 @@ std::unexpected<Error> Refusal(const Message& message, const Answer& answer) {
   std::string text = "the kernel refused \"" + message.name +
                      "\": " + std::generic_category().message(answer.error);
   if (!answer.explanation.empty()) text.append(" (").append(answer.explanation).append(")");
-  if (answer.error == EPERM || answer.error == EACCES) {
+  if (answer.error == EPERM) {
     text.append("; CAP_NET_ADMIN over the network namespace is needed");
     return Fail(Error(ErrorCode::kPermissionDenied, std::move(text), answer.error));
   }
