@@ -78,7 +78,7 @@ asio::awaitable<Result<void>> Reconciler::Commit(std::string token,
   auto offer = TakeOffer(token);
   if (!offer || !entries_.contains(offer->uid)) {
     co_return Fail(
-        ErrorCode::kNotFound,
+        ErrorCode::kAlreadyExists,
         "the token is not known: the agent has restarted, or the pod has another sandbox");
   }
   auto entry = entries_.at(offer->uid);
