@@ -11,7 +11,9 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "mesh"))
 
 import isolation  # noqa: E402
 import wire  # noqa: E402
-from lab import AMBIENT, APPS, ROOT as LAB_ROOT, Lab, LabError, find_cnitool  # noqa: E402
+from lab import AMBIENT, Lab  # noqa: E402
+from node import APPS, find_cnitool  # noqa: E402
+from program import LabError, run  # noqa: E402
 
 VIP, VIP6 = "10.96.0.10", "fd77:96::10"
 
@@ -35,7 +37,7 @@ class Screen:
         self.say(f"\n{self.paint(f'{time.monotonic() - self.started:5.1f} s  {title}', 'bold')}")
 
     def command(self, where, words, output):
-        shown = " ".join(shlex.quote(w).replace(LAB_ROOT + "/", "") for w in words)
+        shown = " ".join(shlex.quote(w).replace(ROOT + "/", "") for w in words)
         self.say(self.paint(f"  [{where}] $ ", "dim") + shown)
         for line in output.rstrip().splitlines():
             self.say(f"    {line}")
@@ -104,9 +106,10 @@ class Demo:
         self.lab.manifests.namespace("demo")
         self.lab.start()
         for node in self.lab.nodes:
-            status, body = node.get(15021, "/healthz/ready")
-            self.screen.command(node.name, ["curl", "localhost:15021/healthz/ready"], body)
-            self.screen.verdict(f"the tunnel of {node.name} is ready", status == 200)
+            words = ["curl", "-sS", "localhost:15021/healthz/ready"]
+            body = run(words, netns=node.netns, check=False).stdout
+            self.screen.command(node.name, words, body)
+            self.screen.verdict(f"the tunnel of {node.name} is ready", body == "ready\n")
 
     def add_pods(self):
         self.screen.step("pods, each added by cnitool through the chain "
@@ -173,8 +176,8 @@ class Demo:
         for labels, title in (({}, "un-labelled"), (AMBIENT, "labelled again")):
             self.screen.step(f"the running server is {title}: no restart, no new ADD")
             path = self.server.label({"app": "server", **labels})
-            self.screen.command("lab", ["grep", "dataplane-mode", path],
-                                "istio.io/dataplane-mode: ambient" if labels else "(no such label)")
+            words = ["grep", "-c", "dataplane-mode", path]
+            self.screen.command("lab", words, run(words, check=False).stdout)
             self.lab.wait_captured(self.server, bool(labels))
             self.lab.wait_protocol(self.server, "HBONE" if labels else "TCP")
             secret, answer, capture = self.ask(self.client, self.server.ip)
@@ -221,8 +224,7 @@ def show_keep(screen, demo):
 It is still up. Look around:
   {enter} client nft list table inet ambit
   {enter} client python3 {APPS.replace(ROOT + '/', '')} ask {demo.server.ip} 8080 hello
-  {enter} node-a python3 -c 'import urllib.request as u; \
-print(u.urlopen("http://localhost:15000/config_dump").read().decode())'
+  {enter} node-a curl -s localhost:15000/config_dump
   {enter} lab tail -f {demo.node_a.tunnel.log_path}
   {enter} lab ls {demo.lab.folder}
 Tear it down:

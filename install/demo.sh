@@ -9,6 +9,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 pid_file=$root/out/demo.pid
+[ -e /proc/self/fd/0 ] || exec </dev/null
 
 # The pid of a demo that --keep left up, nothing if there is none.
 kept_pid() {

@@ -22,7 +22,7 @@ build_packages=(
 )
 # cnitool is a Go program; Debian has no package of it, so it is built once into out/tools/.
 run_packages=(
-  python3 ca-certificates iproute2 util-linux procps tcpdump openssl
+  python3 ca-certificates iproute2 util-linux procps tcpdump openssl curl
   nftables iptables containernetworking-plugins
 )
 go_fallback_packages=(python3-pip)

@@ -18,7 +18,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "mesh"))
 
 import isolation  # noqa: E402
-from lab import AMBIENT, CONTROL_ADDRESS, CONTROL_PORT, Lab, binary  # noqa: E402
+from lab import AMBIENT, Lab  # noqa: E402
+from node import CONTROL_ADDRESS, CONTROL_PORT, binary  # noqa: E402
 from program import LabError, run  # noqa: E402
 
 PROGRAMS = ("ambit-cni", "ambit-agent", "ztunnel-lite", "ambit-control")
