@@ -5,7 +5,8 @@
 #include "lib/base/error.h"
 #include "lib/net/address.h"
 
-// Purpose  host rules that let kubelet's probes reach captured pods in the clear: TCP from kubelet's
+// Purpose  host rules that let kubelet's probes reach captured pods in the clear: TCP from
+// kubelet's
 //          own sockets to a pod in the set gets a source address that the pod's rules excuse.
 // Threads  the owner's; calls block on netlink and work in the calling thread's namespace.
 // Source   host table `inet ambit`: sets probes-v4 and probes-v6, chain postrouting (nat, 100).
@@ -23,7 +24,8 @@ class ProbeSet {
   explicit ProbeSet(Options options) : options_(options) {}
 
   // Makes chain, rule and sets if they are missing and makes the sets hold exactly `pods`, in one
-  // transaction, without a moment in which an address that stays is missing.
+  // transaction, without a moment in which an address that stays is missing. Without `ipv6` IPv6
+  // addresses are left out.
   Result<void> Replace(const std::set<net::IpAddress>& pods);
   // What the kernel has now.
   Result<std::set<net::IpAddress>> Read() const;
