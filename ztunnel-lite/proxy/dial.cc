@@ -35,12 +35,14 @@ class PodScope {
   int error_ = 0;
 };
 
-// A client's port is then chosen at connect() for the whole four-tuple, so that one client can have
-// more connections than there are ephemeral ports.
-void DeferPortChoice(int socket) {
-  int on = 1;
-  (void)setsockopt(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
-}
+// Below the range that clients' kernels choose from by default. In the pod, connection tracking
+// knows the client's own connection by client:port and app:port; if this side chose a port that the
+// client is using or is about to use, packets of one connection would be taken for the other's.
+constexpr uint16_t kFirstPort = 2048;
+constexpr uint16_t kPastLastPort = 32768;
+constexpr int kPortTries = 32;
+
+bool IsPortTaken(int error) { return error == EADDRINUSE || error == EADDRNOTAVAIL; }
 
 // Connections inside one host are done when connect() returns: no need to wait for the poller.
 bool IsWritableNow(int socket) {
@@ -87,20 +89,40 @@ Result<void> Dialer::ApplyOptions(int socket) const {
   return {};
 }
 
-boost::asio::awaitable<Result<UniqueFd>> Dialer::Connect(Target target, Interrupt& interrupt) {
+void Dialer::BindToClient(int socket, const net::IpAddress& client) {
+  int on = 1;
+  int level = client.is_v4() ? IPPROTO_IP : IPPROTO_IPV6;
+  int freebind = client.is_v4() ? IP_FREEBIND : IPV6_FREEBIND;
+  // With SO_REUSEADDR only the whole four-tuple has to be unique, which connect() checks.
+  if (!net::SetTransparent(socket) || setsockopt(socket, level, freebind, &on, sizeof(on)) != 0 ||
+      setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0) {
+    return;
+  }
+  for (int i = 0; i < kPortTries; ++i) {
+    auto port = static_cast<uint16_t>(kFirstPort + random_.Below(kPastLastPort - kFirstPort));
+    net::SocketAddress address = net::ToSocketAddress({client, port});
+    if (bind(socket, address.get(), address.length) == 0 || errno != EADDRINUSE) return;
+  }
+}
+
+Result<UniqueFd> Dialer::Begin(const Target& target) {
   bool spoof = target.source && *target.source != target.to.address &&
                target.source->family() == target.to.address.family();
-  auto socket = MakeSocket(target.to.address.family());
-  if (!socket) co_return Fail(socket.error());
-  if (auto set = ApplyOptions(socket->get()); !set) co_return Fail(set.error());
-  if (spoof) {
-    DeferPortChoice(socket->get());
-    // The app then sees the pod's own address, which is better than no connection.
-    (void)net::BindForeignSource(socket->get(), *target.source);
+  for (int tries = 1;; ++tries) {
+    auto socket = MakeSocket(target.to.address.family());
+    if (!socket) return Fail(socket.error());
+    if (auto set = ApplyOptions(socket->get()); !set) return Fail(set.error());
+    if (spoof) BindToClient(socket->get(), *target.source);
+    auto begun = net::StartConnect(socket->get(), target.to);
+    if (begun) return socket;
+    bool again = spoof && tries < kPortTries && IsPortTaken(begun.error().sys_errno());
+    if (!again) return Fail(begun.error());
   }
-  if (auto begun = net::StartConnect(socket->get(), target.to); !begun) {
-    co_return Fail(begun.error());
-  }
+}
+
+boost::asio::awaitable<Result<UniqueFd>> Dialer::Connect(Target target, Interrupt& interrupt) {
+  auto socket = Begin(target);
+  if (!socket) co_return socket;
   if (!IsWritableNow(socket->get())) {
     socket = co_await WaitWritable(io_, std::move(*socket), config_.connect_timeout, interrupt);
     if (!socket) co_return Fail(DescribeConnectError(socket.error(), target.to));

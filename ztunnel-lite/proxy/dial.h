@@ -9,6 +9,7 @@
 #include "lib/net/address.h"
 #include "ztunnel-lite/config/config.h"
 #include "ztunnel-lite/proxy/interrupt.h"
+#include "ztunnel-lite/proxy/route.h"
 
 // Purpose  TCP connections that leave from inside a pod's network namespace, past its redirection.
 // Threads  one worker.
@@ -17,8 +18,9 @@ namespace ambit::proxy {
 class Dialer {
  public:
   // All descriptors are borrowed and outlive the object; `own_netns` is the worker's namespace.
-  Dialer(boost::asio::io_context& io, const config::Config& config, int own_netns, int pod_netns)
-      : io_(io), config_(config), own_netns_(own_netns), pod_netns_(pod_netns) {}
+  Dialer(boost::asio::io_context& io, Random& random, const config::Config& config, int own_netns,
+         int pod_netns)
+      : io_(io), random_(random), config_(config), own_netns_(own_netns), pod_netns_(pod_netns) {}
 
   struct Target {
     net::Endpoint to;
@@ -34,8 +36,13 @@ class Dialer {
   // A marked TCP socket inside the pod.
   Result<UniqueFd> MakeSocket(net::Family family) const;
   Result<void> ApplyOptions(int socket) const;
+  // Binds to the client's address. Best effort: the app otherwise sees the pod's own address.
+  void BindToClient(int socket, const net::IpAddress& client);
+  // A socket whose connect is under way or done.
+  Result<UniqueFd> Begin(const Target& target);
 
   boost::asio::io_context& io_;
+  Random& random_;
   const config::Config& config_;
   int own_netns_;
   int pod_netns_;

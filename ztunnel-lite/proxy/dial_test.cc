@@ -8,12 +8,18 @@
 #include <optional>
 
 #include "lib/net/socket.h"
-#include "ztunnel-lite/proxy/test_netns.h"
+#include "ztunnel-lite/proxy/testing/test_netns.h"
 
 namespace ambit::proxy {
 namespace {
 
 namespace asio = boost::asio;
+
+class Counting : public Random {
+ public:
+  uint64_t Below(uint64_t bound) override { return next++ % bound; }
+  uint64_t next = 0;
+};
 
 class DialTest : public ::testing::Test {
  protected:
@@ -32,7 +38,7 @@ class DialTest : public ::testing::Test {
     result = co_await dialer.Connect(target, interrupt_);
   }
   Result<UniqueFd> Dial(Dialer::Target target) {
-    Dialer dialer(io_, config_, own_.get(), pod_.get());
+    Dialer dialer(io_, random_, config_, own_.get(), pod_.get());
     std::optional<Result<UniqueFd>> result;
     asio::co_spawn(io_, DialInto(dialer, target, result), asio::detached);
     io_.restart();
@@ -42,6 +48,7 @@ class DialTest : public ::testing::Test {
 
   asio::io_context io_;
   Interrupt interrupt_;
+  Counting random_;
   config::Config config_;
   UniqueFd own_;
   UniqueFd pod_;
@@ -66,6 +73,20 @@ TEST_F(DialTest, TheAppSeesTheClientsAddress) {
   net::SocketAddress peer;
   UniqueFd accepted(accept4(listener.get(), peer.get(), &peer.length, 0));
   EXPECT_EQ(net::FromSocketAddress(peer)->address.ToString(), "127.0.0.77");
+}
+
+TEST_F(DialTest, ThePortIsNoneThatTheClientsKernelWouldChoose) {
+  auto listener = ListenInPod(At("127.0.0.1:0"));
+  Dialer::Target target{net::LocalEndpoint(listener.get()).value(),
+                        net::IpAddress::Parse("127.0.0.77").value()};
+  auto first = Dial(target);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(net::LocalEndpoint(first->get())->ToString(), "127.0.0.77:2048");
+  // The same port again: taken, so that the next one is tried.
+  random_.next = 0;
+  auto second = Dial(target);
+  ASSERT_TRUE(second) << second.error().message();
+  EXPECT_EQ(net::LocalEndpoint(second->get())->ToString(), "127.0.0.77:2049");
 }
 
 TEST_F(DialTest, ARefusedConnectionNamesItsTarget) {
@@ -93,7 +114,7 @@ TEST_F(DialTest, ATunnelPortThatDoesNotAnswerPointsAtANetworkPolicy) {
 TEST_F(DialTest, AnInterruptEndsTheConnect) {
   auto listener = ListenInPod(At("127.0.0.1:15008"), 0);
   auto first = Dial({At("127.0.0.1:15008"), std::nullopt});
-  Dialer dialer(io_, config_, own_.get(), pod_.get());
+  Dialer dialer(io_, random_, config_, own_.get(), pod_.get());
   std::optional<Result<UniqueFd>> result;
   asio::co_spawn(io_, DialInto(dialer, {At("127.0.0.1:15008"), std::nullopt}, result),
                  asio::detached);

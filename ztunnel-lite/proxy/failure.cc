@@ -32,23 +32,8 @@ std::unexpected<Failure> FailAt(Stage stage, Error error) {
   return std::unexpected(Failure{std::move(error), flag});
 }
 
-int StatusFor(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kInvalidArgument:
-      return 400;
-    case ErrorCode::kPermissionDenied:
-      return 401;
-    case ErrorCode::kNotFound:
-    case ErrorCode::kAlreadyExists:
-    case ErrorCode::kUnavailable:
-    case ErrorCode::kTimedOut:
-    case ErrorCode::kCancelled:
-    case ErrorCode::kResourceExhausted:
-    case ErrorCode::kProtocol:
-    case ErrorCode::kIo:
-      return 503;
-  }
-  std::unreachable();
-}
+int StatusForRoute(ErrorCode code) { return code == ErrorCode::kInvalidArgument ? 400 : 503; }
+
+int StatusFor(const Failure& failure) { return failure.flag == Flag::kDeny ? 401 : 503; }
 
 }  // namespace ambit::proxy

@@ -33,7 +33,8 @@ using Outcome = std::expected<T, Failure>;
 telemetry::Flag FlagFor(Stage stage, ErrorCode code);
 std::unexpected<Failure> FailAt(Stage stage, Error error);
 
-// The status that refuses a CONNECT.
-int StatusFor(ErrorCode code);
+// The status that refuses a CONNECT: for a route that was not found, and for all that comes later.
+int StatusForRoute(ErrorCode code);
+int StatusFor(const Failure& failure);
 
 }  // namespace ambit::proxy

@@ -30,10 +30,12 @@ TEST(FailureTable, PolicyIsDeny) {
 }
 
 TEST(FailureTable, TheStatusSaysWhoseFaultItIs) {
-  EXPECT_EQ(StatusFor(ErrorCode::kInvalidArgument), 400);
-  EXPECT_EQ(StatusFor(ErrorCode::kPermissionDenied), 401);
-  EXPECT_EQ(StatusFor(ErrorCode::kUnavailable), 503);
-  EXPECT_EQ(StatusFor(ErrorCode::kTimedOut), 503);
+  EXPECT_EQ(StatusForRoute(ErrorCode::kInvalidArgument), 400);
+  EXPECT_EQ(StatusForRoute(ErrorCode::kUnavailable), 503);
+  const Error refused(ErrorCode::kPermissionDenied, "no");
+  EXPECT_EQ(StatusFor(FailAt(Stage::kPolicy, refused).error()), 401);
+  // The kernel of the pod said no, not a policy of the mesh.
+  EXPECT_EQ(StatusFor(FailAt(Stage::kConnectPlain, refused).error()), 503);
 }
 
 }  // namespace

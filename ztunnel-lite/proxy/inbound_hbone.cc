@@ -81,53 +81,67 @@ boost::asio::awaitable<void> PodProxy::ServeStream(std::shared_ptr<PodProxy> sel
   FinishRelay(*record, *connection, result.outcome);
 }
 
+Result<InboundRoute> PodProxy::RouteCall(const hbone::ConnectCall& call, const StreamOrigin& origin,
+                                         const state::WorkloadPtr& local) const {
+  if (call.method() != "CONNECT") {
+    return Fail(ErrorCode::kInvalidArgument, "method " + call.method() + " is not CONNECT");
+  }
+  if (!local) return Fail(MissingWorkload());
+  return RouteInbound(context_.mesh,
+                      {.local = local,
+                       .network = context_.config.network,
+                       .authority = call.request().authority,
+                       .connection_destination = origin.local,
+                       .forwarded_host = ForwardedHost(call.request().forwarded.value_or(""))});
+}
+
+// Nothing: the call has been rejected and the failure reported.
 boost::asio::awaitable<std::optional<PodProxy::InboundLeg>> PodProxy::OpenInbound(
     ConnectionPtr connection, StreamOrigin origin, std::unique_ptr<hbone::ConnectCall> call) {
   auto local = FindLocalWorkload();
-  Result<InboundRoute> route = Fail(MissingWorkload());
-  if (call->method() != "CONNECT") {
-    route = Fail(ErrorCode::kInvalidArgument, "method " + call->method() + " is not CONNECT");
-  } else if (local) {
-    route = RouteInbound(context_.mesh,
-                         {.local = local,
-                          .network = context_.config.network,
-                          .authority = call->request().authority,
-                          .connection_destination = origin.local,
-                          .forwarded_host = ForwardedHost(call->request().forwarded.value_or(""))});
-  }
+  auto route = RouteCall(*call, origin, local);
   if (!route) {
     context_.traffic.EarlyDeny(Reporter::kDestination, origin.peer, origin.local, route.error());
-    call->Reject(StatusFor(route.error().code()));
+    call->Reject(StatusForRoute(route.error().code()));
     co_return std::nullopt;
   }
   InboundLeg leg;
   leg.record = context_.traffic.Open(DescribeInbound(origin, call->request(), *route, local));
-  auto peer_identity = state::Identity::Parse(origin.peer_identity);
-  // Before the first evaluation: a policy that comes in between must find the connection.
-  connection->rbac = RbacConnection{
-      .source = origin.peer,
-      .source_identity = peer_identity ? std::optional(*peer_identity) : std::nullopt,
-      .destination = route->app};
-  if (auto allowed = Authorize(*local, *connection->rbac); !allowed) {
-    Failure denied = FailAt(Stage::kPolicy, allowed.error()).error();
-    call->Reject(StatusFor(allowed.error().code()));
-    Finish(*leg.record, *connection, &denied);
-    co_return std::nullopt;
-  }
-  std::optional<net::IpAddress> source;
-  if (listeners_.preserve_source_hbone) source = origin.peer.address;
-  auto app = co_await dialer_.Connect({route->app, source}, connection->interrupt());
-  if (!app || connection->cut()) {
-    auto code = connection->cut() ? connection->cut()->code() : app.error().code();
-    call->Reject(code == ErrorCode::kPermissionDenied && connection->cut() ? 401 : 503);
-    auto failure =
-        app ? Failure{*connection->cut()} : FailAt(Stage::kConnectPlain, app.error()).error();
-    Finish(*leg.record, *connection, &failure);
+  auto identity = state::Identity::Parse(origin.peer_identity);
+  RbacConnection rbac{.source = origin.peer,
+                      .source_identity = identity ? std::optional(*identity) : std::nullopt,
+                      .destination = route->app};
+  auto app = co_await ConnectInbound(*connection, *local, std::move(rbac),
+                                     listeners_.preserve_source_hbone);
+  if (!app) {
+    call->Reject(StatusFor(app.error()));
+    Finish(*leg.record, *connection, &app.error());
     co_return std::nullopt;
   }
   leg.app = std::move(*app);
   leg.stream = call->Accept(context_.config.response_baggage ? BaggageOf(*local) : std::string());
   co_return leg;
+}
+
+boost::asio::awaitable<Outcome<UniqueFd>> PodProxy::ConnectInbound(Connection& connection,
+                                                                   const state::Workload& local,
+                                                                   RbacConnection rbac,
+                                                                   bool preserve_source) {
+  Dialer::Target target{.to = rbac.destination, .source = std::nullopt};
+  if (preserve_source) target.source = rbac.source.address;
+  // Before the first evaluation: a policy that comes in between must find the connection.
+  connection.rbac = std::move(rbac);
+  if (auto allowed = Authorize(local, *connection.rbac); !allowed) {
+    co_return FailAt(Stage::kPolicy, allowed.error());
+  }
+  auto app = co_await dialer_.Connect(target, connection.interrupt());
+  if (const auto& cut = connection.cut()) {
+    bool policy = cut->code() == ErrorCode::kPermissionDenied;
+    co_return std::unexpected(
+        Failure{*cut, policy ? telemetry::Flag::kDeny : telemetry::Flag::kNone});
+  }
+  if (!app) co_return FailAt(Stage::kConnectPlain, app.error());
+  co_return std::move(*app);
 }
 
 telemetry::ConnectionInfo PodProxy::DescribeInbound(const StreamOrigin& origin,

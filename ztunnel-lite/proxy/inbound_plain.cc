@@ -28,52 +28,52 @@ boost::asio::awaitable<void> PodProxy::ServeInboundPlain(ConnectionPtr connectio
 // Nothing: the failure has been reported.
 boost::asio::awaitable<std::optional<PodProxy::InboundLeg>> PodProxy::OpenInboundPlain(
     ConnectionPtr connection) {
-  auto& traffic = context_.traffic;
+  auto deny = [&](const net::Endpoint& destination, const Error& error) {
+    context_.traffic.EarlyDeny(Reporter::kDestination, connection->peer(), destination, error);
+  };
   auto destination = net::OriginalDestination(connection->socket());
   if (!destination) {
-    traffic.EarlyDeny(Reporter::kDestination, connection->peer(), {}, destination.error());
+    deny({}, destination.error());
     co_return std::nullopt;
   }
   if (IsTunnelPort(destination->port)) {
-    traffic.EarlyDeny(Reporter::kDestination, connection->peer(), *destination,
-                      Error(ErrorCode::kInvalidArgument,
-                            destination->ToString() + " is a port of the tunnel itself"));
+    deny(*destination, Error(ErrorCode::kInvalidArgument,
+                             destination->ToString() + " is a port of the tunnel itself"));
     co_return std::nullopt;
   }
   auto local = co_await WaitForLocalWorkload(connection->interrupt());
   if (connection->cut()) co_return std::nullopt;
   if (!local) {
-    traffic.EarlyDeny(Reporter::kDestination, connection->peer(), *destination, MissingWorkload());
+    deny(*destination, MissingWorkload());
     co_return std::nullopt;
   }
-  telemetry::ConnectionInfo info;
-  info.reporter = Reporter::kDestination;
-  info.source = connection->peer();
-  info.destination = *destination;
-  info.source_workload =
-      context_.mesh.FindWorkloadByAddress({context_.config.network, connection->peer().address});
-  info.destination_workload = local;
-  info.destination_service = GuessService(context_.mesh, *local, destination->port, "");
-  info.destination_identity = local->identity().Uri();
   InboundLeg leg;
-  leg.record = traffic.Open(std::move(info));
-  connection->rbac = RbacConnection{
+  leg.record = context_.traffic.Open(DescribePlain(*connection, *destination, local));
+  RbacConnection rbac{
       .source = connection->peer(), .source_identity = std::nullopt, .destination = *destination};
-  if (auto allowed = Authorize(*local, *connection->rbac); !allowed) {
-    Failure denied = FailAt(Stage::kPolicy, allowed.error()).error();
-    Finish(*leg.record, *connection, &denied);
-    co_return std::nullopt;
-  }
-  std::optional<net::IpAddress> source;
-  if (listeners_.preserve_source_plain) source = connection->peer().address;
-  auto app = co_await dialer_.Connect({*destination, source}, connection->interrupt());
+  auto app = co_await ConnectInbound(*connection, *local, std::move(rbac),
+                                     listeners_.preserve_source_plain);
   if (!app) {
-    Failure failure = FailAt(Stage::kConnectPlain, app.error()).error();
-    Finish(*leg.record, *connection, &failure);
+    Finish(*leg.record, *connection, &app.error());
     co_return std::nullopt;
   }
   leg.app = std::move(*app);
   co_return leg;
+}
+
+telemetry::ConnectionInfo PodProxy::DescribePlain(const Connection& connection,
+                                                  const net::Endpoint& destination,
+                                                  const state::WorkloadPtr& local) const {
+  telemetry::ConnectionInfo info;
+  info.reporter = Reporter::kDestination;
+  info.source = connection.peer();
+  info.destination = destination;
+  info.source_workload =
+      context_.mesh.FindWorkloadByAddress({context_.config.network, connection.peer().address});
+  info.destination_workload = local;
+  info.destination_service = GuessService(context_.mesh, *local, destination.port, "");
+  info.destination_identity = local->identity().Uri();
+  return info;
 }
 
 }  // namespace ambit::proxy

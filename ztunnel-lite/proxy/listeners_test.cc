@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "lib/net/socket.h"
-#include "ztunnel-lite/proxy/test_netns.h"
+#include "ztunnel-lite/proxy/testing/test_netns.h"
 
 namespace ambit::proxy {
 namespace {

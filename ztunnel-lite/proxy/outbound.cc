@@ -35,22 +35,23 @@ boost::asio::awaitable<void> PodProxy::ServeOutbound(ConnectionPtr connection) {
 // Nothing: the failure has been reported.
 boost::asio::awaitable<std::optional<PodProxy::OutboundLeg>> PodProxy::OpenOutbound(
     ConnectionPtr connection) {
-  auto& traffic = context_.traffic;
+  auto deny = [&](const net::Endpoint& destination, const Error& error) {
+    context_.traffic.EarlyDeny(Reporter::kSource, connection->peer(), destination, error);
+  };
   auto destination = net::OriginalDestination(connection->socket());
   if (!destination) {
-    traffic.EarlyDeny(Reporter::kSource, connection->peer(), {}, destination.error());
+    deny({}, destination.error());
     co_return std::nullopt;
   }
   if (destination->address.IsLoopback() && IsTunnelPort(destination->port)) {
-    traffic.EarlyDeny(Reporter::kSource, connection->peer(), *destination,
-                      Error(ErrorCode::kInvalidArgument,
-                            destination->ToString() + " is a port of the tunnel itself"));
+    deny(*destination, Error(ErrorCode::kInvalidArgument,
+                             destination->ToString() + " is a port of the tunnel itself"));
     co_return std::nullopt;
   }
   auto source = co_await WaitForLocalWorkload(connection->interrupt());
   if (connection->cut()) co_return std::nullopt;
   if (!source) {
-    traffic.EarlyDeny(Reporter::kSource, connection->peer(), *destination, MissingWorkload());
+    deny(*destination, MissingWorkload());
     co_return std::nullopt;
   }
   OutboundRequest request{.source = source,
@@ -59,11 +60,11 @@ boost::asio::awaitable<std::optional<PodProxy::OutboundLeg>> PodProxy::OpenOutbo
                           .destination = *destination};
   auto route = RouteOutbound(context_.mesh, request, worker_.random());
   if (!route) {
-    traffic.EarlyDeny(Reporter::kSource, connection->peer(), *destination, route.error());
+    deny(*destination, route.error());
     co_return std::nullopt;
   }
   OutboundLeg leg;
-  leg.record = traffic.Open(DescribeOutbound(*connection, *route, source));
+  leg.record = context_.traffic.Open(DescribeOutbound(*connection, *route, source));
   auto failure = co_await ConnectOutbound(*connection, leg, *route, *source);
   if (!failure) co_return leg;
   Finish(*leg.record, *connection, &*failure);

@@ -22,7 +22,7 @@ PodProxy::PodProxy(WorkerThread& worker, std::shared_ptr<const Pod> pod, Listene
       pod_(std::move(pod)),
       context_(pod_->context),
       listeners_(std::move(listeners)),
-      dialer_(worker.io(), context_.config, worker.own_netns(), pod_->netns.get()),
+      dialer_(worker.io(), worker.random(), context_.config, worker.own_netns(), pod_->netns.get()),
       pool_(worker.io(), *this, PoolOptions(context_.config),
             [this](Awaitable<void> work) { Spawn(std::move(work)); }),
       outbound_(worker.io(), AcceptInto(telemetry::Reporter::kSource, &PodProxy::ServeOutbound)),
@@ -34,20 +34,23 @@ PodProxy::PodProxy(WorkerThread& worker, std::shared_ptr<const Pod> pod, Listene
 PodProxy::~PodProxy() { assert(gate_.running() == 0); }
 
 Acceptor::Events PodProxy::AcceptInto(telemetry::Reporter reporter, Serving serving) {
-  return {.accepted =
-              [this, reporter, serving](UniqueFd fd, const net::Endpoint& peer) {
-                auto connection = Track(std::move(fd), peer);
-                connection->socket_count.emplace(context_.traffic, reporter);
-                Spawn((this->*serving)(std::move(connection)));
-              },
-          .exhausted =
-              [this](const Error& error) {
-                if (context_.log == nullptr) return;
-                context_.log->Warn("proxy", "connections wait until descriptors are free",
-                                   {{"pod", pod_->info.name},
-                                    {"namespace", pod_->info.ns},
-                                    {"error", error.message()}});
-              }};
+  Acceptor::Events events;
+  events.accepted = [this, reporter, serving](UniqueFd fd, const net::Endpoint& peer) {
+    auto connection = Track(std::move(fd), peer);
+    connection->socket_count.emplace(context_.traffic, reporter);
+    Spawn((this->*serving)(std::move(connection)));
+  };
+  events.exhausted = [this](const Error& error) {
+    Complain("connections wait until descriptors are free", error);
+  };
+  return events;
+}
+
+void PodProxy::Complain(std::string_view what, const Error& error) const {
+  if (context_.log == nullptr) return;
+  context_.log->Warn(
+      "proxy", what,
+      {{"pod", pod_->info.name}, {"namespace", pod_->info.ns}, {"error", error.message()}});
 }
 
 void PodProxy::Spawn(Awaitable<void> work) {
@@ -72,9 +75,8 @@ void PodProxy::Serve() {
     if (!fd->valid()) continue;
     if (auto opened = acceptor->Open(std::move(*fd)); opened) {
       Spawn(acceptor->Run());
-    } else if (context_.log != nullptr) {
-      context_.log->ErrorLine("proxy", "cannot serve a listener",
-                              {{"pod", pod_->info.name}, {"error", opened.error().message()}});
+    } else {
+      Complain("cannot serve a listener", opened.error());
     }
   }
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "lib/base/error.h"
 #include "lib/net/netns.h"
@@ -74,6 +75,7 @@ class PodProxy : public std::enable_shared_from_this<PodProxy>, private TunnelDi
 
   // pod_proxy.cc
   Acceptor::Events AcceptInto(telemetry::Reporter reporter, Serving serving);
+  void Complain(std::string_view what, const Error& error) const;
   void Spawn(Awaitable<void> work);
   ConnectionPtr Track(UniqueFd accepted, const net::Endpoint& peer);
   state::WorkloadPtr FindLocalWorkload() const;
@@ -112,6 +114,11 @@ class PodProxy : public std::enable_shared_from_this<PodProxy>, private TunnelDi
                               std::unique_ptr<hbone::ConnectCall> call);
   Awaitable<std::optional<InboundLeg>> OpenInbound(ConnectionPtr connection, StreamOrigin origin,
                                                    std::unique_ptr<hbone::ConnectCall> call);
+  Result<InboundRoute> RouteCall(const hbone::ConnectCall& call, const StreamOrigin& origin,
+                                 const state::WorkloadPtr& local) const;
+  // Policies, then the app: what both ways in share once the destination is known.
+  Awaitable<Outcome<UniqueFd>> ConnectInbound(Connection& connection, const state::Workload& local,
+                                              RbacConnection rbac, bool preserve_source);
   telemetry::ConnectionInfo DescribeInbound(const StreamOrigin& origin,
                                             const hbone::ConnectRequest& request,
                                             const InboundRoute& route,
@@ -120,6 +127,9 @@ class PodProxy : public std::enable_shared_from_this<PodProxy>, private TunnelDi
   // inbound_plain.cc
   Awaitable<void> ServeInboundPlain(ConnectionPtr connection);
   Awaitable<std::optional<InboundLeg>> OpenInboundPlain(ConnectionPtr connection);
+  telemetry::ConnectionInfo DescribePlain(const Connection& connection,
+                                          const net::Endpoint& destination,
+                                          const state::WorkloadPtr& local) const;
 
   WorkerThread& worker_;
   std::shared_ptr<const Pod> pod_;
