@@ -50,7 +50,10 @@ Commands::Commands(MeshView& view, reconcile::Reconciler& reconciler, reconcile:
 
 asio::awaitable<http1::Response> Commands::Handle(http1::Request request) {
   std::string command = CommandLabel(request.path());
+  // No guard object: a request that is still open at the end goes with the loop, after this object.
+  ++running_;
   http1::Response response = co_await Route(std::move(request));
+  --running_;
   std::string code = std::to_string(response.status);
   requests_.Add({{"command", command}, {"response_code", code}}).Increment();
   if (command == "cmdadd") istio_requests_.Add({{"response_code", code}}).Increment();

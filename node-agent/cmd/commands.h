@@ -43,6 +43,8 @@ class Commands {
 
   // Outlives every request that it is given.
   boost::asio::awaitable<http1::Response> Handle(http1::Request request);
+  // Requests that are not answered yet.
+  int running() const { return running_; }
 
  private:
   using Deadline = std::chrono::steady_clock::time_point;
@@ -73,6 +75,7 @@ class Commands {
   Options options_;
   prometheus::Family<prometheus::Counter>& istio_requests_;
   prometheus::Family<prometheus::Counter>& requests_;
+  int running_ = 0;
 };
 
 }  // namespace ambit::cmd
