@@ -1,0 +1,97 @@
+#include "ztunnel-lite/telemetry/traffic_meter.h"
+
+#include "ztunnel-lite/telemetry/connection_log.h"
+
+namespace ambit::telemetry {
+
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+prometheus::Gauge& SocketGauge(prometheus::Registry& registry, const char* reporter) {
+  return prometheus::BuildGauge()
+      .Name("istio_tcp_sockets_open")
+      .Help("The number of downstream TCP sockets currently open.")
+      .Register(registry)
+      .Add({{"reporter", reporter}});
+}
+
+class MeteredRecord : public ConnectionRecord {
+ public:
+  MeteredRecord(ConnectionInfo info, SeriesTable& table, observe::Log& log, const Clock& clock)
+      : info_(std::move(info)),
+        table_(table),
+        log_(log),
+        clock_(clock),
+        start_(clock.Steady()),
+        series_(table.Find(info_, Flag::kNone)) {
+    series_->opened.fetch_add(1, kRelaxed);
+    LogOpened(log_, info_);
+  }
+  ~MeteredRecord() override {
+    if (!finished_) Finish(Flag::kNone, Error(ErrorCode::kCancelled, "closed due to drain"));
+  }
+  MeteredRecord(const MeteredRecord&) = delete;
+  MeteredRecord& operator=(const MeteredRecord&) = delete;
+
+  void AddBytes(uint64_t received, uint64_t sent) override {
+    received_ += received;
+    sent_ += sent;
+    if (received != 0) series_->received_bytes.fetch_add(received, kRelaxed);
+    if (sent != 0) series_->sent_bytes.fetch_add(sent, kRelaxed);
+  }
+  void FinishOk() override {
+    if (!finished_) Finish(Flag::kNone, std::nullopt);
+  }
+  void FinishError(Flag flag, const Error& error) override {
+    if (!finished_) Finish(flag, error);
+  }
+
+ private:
+  void Finish(Flag flag, const std::optional<Error>& error) {
+    finished_ = true;
+    auto series = flag == Flag::kNone ? series_ : table_.Find(info_, flag);
+    series->closed.fetch_add(1, kRelaxed);
+    if (flag != Flag::kNone) series->failed.fetch_add(1, kRelaxed);
+    auto duration = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Steady() - start_);
+    LogComplete(log_, info_, {received_, sent_, duration, error ? &*error : nullptr});
+  }
+
+  const ConnectionInfo info_;
+  SeriesTable& table_;
+  observe::Log& log_;
+  const Clock& clock_;
+  const std::chrono::steady_clock::time_point start_;
+  const std::shared_ptr<Series> series_;
+  uint64_t received_ = 0;
+  uint64_t sent_ = 0;
+  bool finished_ = false;
+};
+
+}  // namespace
+
+std::vector<prometheus::MetricFamily> MetricsRegistry::Collect() const {
+  auto families = prometheus::Registry::Collect();
+  auto traffic = traffic_.Collect();
+  families.insert(families.end(), std::make_move_iterator(traffic.begin()),
+                  std::make_move_iterator(traffic.end()));
+  return families;
+}
+
+TrafficMeter::TrafficMeter(MetricsRegistry& registry, observe::Log& log, const Clock& clock)
+    : series_(registry.traffic()),
+      log_(log),
+      clock_(clock),
+      source_sockets_(SocketGauge(registry, "source")),
+      destination_sockets_(SocketGauge(registry, "destination")) {}
+
+std::unique_ptr<ConnectionRecord> TrafficMeter::Open(ConnectionInfo info) {
+  return std::make_unique<MeteredRecord>(std::move(info), series_, log_, clock_);
+}
+
+void TrafficMeter::EarlyDeny(Reporter reporter, const net::Endpoint& source,
+                             const net::Endpoint& destination, const Error& error) {
+  LogEarlyDeny(log_, reporter, source, destination, error);
+}
+
+}  // namespace ambit::telemetry
