@@ -25,7 +25,7 @@ struct Message {
   // Errno values that count as success besides 0, e.g. EEXIST when adding a rule that may be there.
   // In an nfnetlink batch the kernel still refuses the whole batch then, so they make sense only
   // where the batch has nothing else to do.
-  std::vector<int> tolerated;
+  std::vector<int> tolerated{};
   // False inside an nfnetlink batch for BATCH_BEGIN and BATCH_END, which the kernel does not
   // acknowledge.
   bool acknowledged = true;
@@ -36,7 +36,7 @@ struct Message {
 // or nothing by the kernel's own rule; of NETLINK_ROUTE each message stands alone.
 struct Transaction {
   int family = 0;  // NETLINK_NETFILTER or NETLINK_ROUTE
-  std::vector<Message> messages;
+  std::vector<Message> messages{};
   bool operator==(const Transaction&) const;
 };
 

@@ -22,8 +22,8 @@ inline constexpr char kTableName[] = "ambit";  // family inet
 
 struct Options {
   bool dns_capture = false;
-  bool bypass_inbound = false;                  // no inbound redirection
-  std::vector<std::string> virtual_interfaces;  // traffic entering there counts as outbound
+  bool bypass_inbound = false;                    // no inbound redirection
+  std::vector<std::string> virtual_interfaces{};  // traffic entering there counts as outbound
   bool ipv6 = true;
   net::IpAddress probe_v4 = net::IpAddress::Parse("169.254.7.127").value();
   net::IpAddress probe_v6 =

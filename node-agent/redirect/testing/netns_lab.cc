@@ -42,7 +42,7 @@ std::string TestNetns::path() const {
 
 std::string TestNetns::Shell(const std::string& command) const {
   return In([&command] {
-    FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "re");
+    FILE* pipe = popen(("{ " + command + "\n} 2>&1").c_str(), "re");
     if (pipe == nullptr) Die("popen failed");
     std::string output;
     std::array<char, 4096> buffer;
