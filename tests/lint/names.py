@@ -1,5 +1,4 @@
 """Names that say nothing, left-over notes, and `using namespace` in headers."""
-import os
 import re
 import sys
 

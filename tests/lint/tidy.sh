@@ -11,4 +11,4 @@ if [ $# -eq 0 ]; then
   set -- lib cni-plugin node-agent ztunnel-lite control-plane
 fi
 find "$@" -name '*.cc' -not -name '*_test.cc' -not -name '*_fuzz.cc' -print0 | sort -z |
-  xargs -0 -r -n 1 -P 2 clang-tidy-19 --quiet -p "out/$preset"
+  xargs -0 -r -n 1 -P 2 clang-tidy-19 --quiet -p "out/$preset" 2> >(grep -v "warnings\? generated" >&2)
