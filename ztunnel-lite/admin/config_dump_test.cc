@@ -1,0 +1,103 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "ztunnel-lite/admin/snapshot.h"
+
+namespace ambit::admin {
+namespace {
+
+using Json = nlohmann::json;
+
+Json Dump(const Snapshot& snapshot) { return Json::parse(ConfigDump(snapshot)); }
+
+state::Workload Pod() {
+  state::Workload pod;
+  pod.uid = "Kubernetes//Pod/default/web";
+  pod.name = "web";
+  pod.ns = "default";
+  pod.node = "node-1";
+  pod.tunnel_protocol = state::TunnelProtocol::kHbone;
+  pod.addresses = {net::IpAddress::Parse("10.0.0.2").value()};
+  pod.waypoint = state::GatewayAddress{state::NamespacedHostname{"default", "w"}, 15008};
+  pod.services["default/web.default.svc"] = {{80, 8080}};
+  return pod;
+}
+
+TEST(ConfigDump, ShowsAWorkloadAsIstioctlReadsIt) {
+  Snapshot snapshot;
+  snapshot.workloads = {std::make_shared<const state::Workload>(Pod())};
+  EXPECT_EQ(Dump(snapshot)["workloads"][0], Json::parse(R"({
+      "uid": "Kubernetes//Pod/default/web", "workloadIps": ["10.0.0.2"],
+      "waypoint": {"destination": "default/w", "hboneMtlsPort": 15008},
+      "protocol": "HBONE", "networkMode": "Standard", "name": "web", "namespace": "default",
+      "workloadType": "deployment", "node": "node-1", "status": "Healthy",
+      "clusterId": "Kubernetes", "capacity": 1, "services": ["default/web.default.svc"]})"));
+}
+
+TEST(ConfigDump, ShowsAServiceWithItsEndpoints) {
+  state::Service service;
+  service.name = "web";
+  service.ns = "default";
+  service.hostname = "web.default.svc";
+  service.vips = {{"", net::IpAddress::Parse("10.96.0.9").value()}};
+  service.ports = {{80, 8080}};
+  service.balancing_mode = state::BalancingMode::kFailover;
+  service.routing_preference = {state::BalancingScope::kNetwork};
+  Snapshot snapshot;
+  snapshot.services = {std::make_shared<const state::Service>(service)};
+  snapshot.endpoints[service.Key()] = {
+      {std::make_shared<const state::Workload>(Pod()), {{80, 8080}}}};
+  EXPECT_EQ(Dump(snapshot)["services"][0], Json::parse(R"({
+      "name": "web", "namespace": "default", "hostname": "web.default.svc",
+      "vips": ["/10.96.0.9"], "ports": {"80": 8080},
+      "endpoints": {"Kubernetes//Pod/default/web": {"workloadUid": "Kubernetes//Pod/default/web",
+          "port": {"80": 8080}, "status": "Healthy"}},
+      "loadBalancer": {"routingPreferences": ["Network"], "mode": "Failover",
+          "healthPolicy": "OnlyHealthy"}})"));
+}
+
+TEST(ConfigDump, ShowsAPolicyWithItsRules) {
+  state::Policy policy;
+  policy.name = "p";
+  policy.ns = "default";
+  policy.action = state::PolicyAction::kDeny;
+  state::PolicyMatch match;
+  match.not_principals = {{state::StringMatch::Kind::kPresence, ""}};
+  match.destination_ports = {80};
+  policy.rules = {{{match}}};
+  Snapshot snapshot;
+  snapshot.policies = {std::make_shared<const state::Policy>(policy)};
+  EXPECT_EQ(Dump(snapshot)["policies"][0], Json::parse(R"({
+      "name": "p", "namespace": "default", "scope": "Namespace", "action": "Deny",
+      "rules": [[[{"notPrincipals": [{"Presence": []}], "destinationPorts": [80]}]]],
+      "dryRun": false})"));
+}
+
+TEST(ConfigDump, ShowsCertificatesAndPods) {
+  Snapshot snapshot;
+  identity::CertificateFacts facts;
+  facts.pem = "abc";
+  facts.serial = "12";
+  snapshot.certificates = {{"spiffe://td/ns/a/sa/b", "Available", {facts}, {}}};
+  snapshot.pods["u"] = {true, "web", "default", "sa"};
+  Json dump = Dump(snapshot);
+  EXPECT_EQ(dump["certificates"][0]["certChain"][0], Json::parse(R"({"pem": "YWJj",
+      "serialNumber": "12", "validFrom": "1970-01-01T00:00:00Z",
+      "expirationTime": "1970-01-01T00:00:00Z"})"));
+  EXPECT_EQ(dump["workloadState"]["u"], Json::parse(R"({"state": "Up", "info": {"name": "web",
+      "namespace": "default", "serviceAccount": "sa"}})"));
+}
+
+TEST(ConfigDump, ContainsNoSecretAndSurvivesNamesThatAreNotUtf8) {
+  Snapshot snapshot;
+  snapshot.config.auth_token_literal = "hidden-token";
+  snapshot.config.xds_headers = {{"x", "hidden-header"}};
+  snapshot.config.network = "\xff";
+  std::string text = ConfigDump(snapshot);
+  EXPECT_EQ(text.find("hidden"), std::string::npos);
+  EXPECT_TRUE(Json::parse(text).contains("config"));
+}
+
+}  // namespace
+}  // namespace ambit::admin
