@@ -19,7 +19,8 @@ namespace ambit::control {
 namespace {
 
 constexpr char kScope[] = "control";
-constexpr std::chrono::seconds kStopDeadline{1};
+// Enough for certificate calls, which take less than a millisecond each; streams never end.
+constexpr std::chrono::milliseconds kStopDeadline{200};
 // A reconnecting client lists the version of everything that it has.
 constexpr int kMaxRequestBytes = 64 << 20;
 
