@@ -23,7 +23,8 @@ Failure Agent::Away(const Error& error) const {
       details += "; start ambit-agent on this node, or set agent_socket in the CNI configuration";
       break;
     case ErrorCode::kTimedOut:
-      details += "; the log of ambit-agent on this node says what it waits for";
+      details += "; agent_timeout_ms is " + std::to_string(config_.agent_timeout.count()) +
+                 "; the log of ambit-agent on this node says what it waits for";
       break;
     case ErrorCode::kPermissionDenied:
       details += "; the runtime has to run CNI plugins as root";
