@@ -108,7 +108,7 @@ class CrashTest(NodeTest):
     def test_a_program_the_kernel_refuses_half_way(self):
         behaviours = {"/cmdadd": fake_agent.captured(program=rule_program.add_then_fail())}
         with fake_agent.FakeAgent(self.socket, behaviours) as agent:
-            self.assert_failure(self.add(), 11, "delete rule twice")
+            self.assert_failure(self.add(), 11, "add rule twice")
             self.assertEqual(agent.paths(), ["/cmdadd", "/cmdadd/abort"])
         self.assert_nothing_left()
 

@@ -47,7 +47,6 @@ def remove():
 
 
 def add_then_fail():
-    """The second message asks to delete what is not there."""
-    data = message(RTM_DELRULE, NLM_F_REQUEST | NLM_F_ACK)
-    again = transaction("delete rule twice", data)
-    return program(*add()["transactions"], again, again)
+    """The second message asks for a rule that the first has made."""
+    data = message(RTM_NEWRULE, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
+    return program(*add()["transactions"], transaction("add rule twice", data))
