@@ -79,9 +79,7 @@ void Reconciler::Observe(const k8s::Pod& pod, enroll::Decision decision) {
               {{"pod", record.Key()}, {"reason", record.decision.reason}});
     Interrupt(entry);
   }
-  // Held here: a pod that has ended is forgotten at once.
-  auto held = entries_.at(pod.uid);
-  Drive(held);
+  Drive(entries_[pod.uid]);
 }
 
 void Reconciler::Gone(const std::string& uid) {

@@ -103,18 +103,6 @@ TEST_F(Verify, AChainOfSomebodyElseIsReportedAndGoesWithARepair) {
   RepairedBy(PlanRepair(options_));
 }
 
-TEST_F(Verify, AnEmptyChainThatOtherOptionsLeftIsNoDifferenceButItsRulesAre) {
-  options_ = {};
-  EXPECT_THAT(Differences(),
-              ::testing::Contains(HasSubstr("rule 1 of chain raw-output is not ours: "
-                                            "meta l4proto == udp th dport == 53")));
-  RepairedBy(PlanRedirect(options_));
-  Shell("nft 'add chain inet ambit raw-output { policy drop; }'");
-  EXPECT_THAT(Differences(), ElementsAre(HasSubstr("policy drop;\" instead of")));
-  RepairedBy(PlanRepair(options_));
-  EXPECT_THAT(Shell("nft list table inet ambit"), ::testing::Not(HasSubstr("raw")));
-}
-
 TEST_F(Verify, AChainWithAnotherHookIsReportedAndComesBackWithARepair) {
   Shell(
       "nft flush chain inet ambit mangle-output; nft delete chain inet ambit mangle-output;"

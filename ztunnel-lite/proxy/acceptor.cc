@@ -29,8 +29,8 @@ Result<void> Acceptor::Open(UniqueFd listener) {
   return {};
 }
 
-int Acceptor::Sweep() {
-  while (true) {
+int Acceptor::Sweep(int limit) {
+  for (int taken = 0; taken < limit; ++taken) {
     net::SocketAddress address;
     UniqueFd fd(accept4(listener_.native_handle(), address.get(), &address.length,
                         SOCK_NONBLOCK | SOCK_CLOEXEC));
@@ -45,23 +45,24 @@ int Acceptor::Sweep() {
     // All else is a fate of the one connection that was taken (ECONNABORTED and network errors).
     if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK) return 0;
   }
+  return 0;
 }
 
 asio::awaitable<void> Acceptor::Run() {
   while (listener_.is_open()) {
     co_await listener_.async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
     if (!listener_.is_open()) co_return;
-    int error = Sweep();
+    int error = Sweep(kAcceptsPerTurn);
     if (error == 0) continue;
     // The listener stays readable: waiting for it would spin.
-    if (!std::exchange(exhausted_, true)) events_.exhausted(ErrnoError(error, "accept"));
+    if (!std::exchange(exhausted_, true)) events_.exhausted(error);
     backoff_.expires_after(kBackoff);
     co_await backoff_.async_wait(kAwait);
   }
 }
 
 void Acceptor::CloseAfterLastSweep() {
-  if (listener_.is_open()) Sweep();
+  if (listener_.is_open()) Sweep(kAcceptsAtEnd);
   Close();
 }
 

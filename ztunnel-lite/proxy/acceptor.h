@@ -20,7 +20,7 @@ class Acceptor {
   struct Events {
     std::function<void(UniqueFd, const net::Endpoint& peer)> accepted;
     // No descriptor or memory left; said once for each episode, not for each try.
-    std::function<void(const Error&)> exhausted;
+    std::function<void(int sys_errno)> exhausted;
   };
   Acceptor(boost::asio::io_context& io, Events events);
 
@@ -34,9 +34,12 @@ class Acceptor {
 
  private:
   static constexpr std::chrono::milliseconds kBackoff{100};
+  static constexpr int kAcceptsPerTurn = 64;
+  static constexpr int kAcceptsAtEnd = 4096;
 
-  // Accepts until nothing is queued. 0, or the errno that stopped it for lack of resources.
-  int Sweep();
+  // Accepts until nothing is queued, at most `limit`: a flood of connects must not starve the
+  // connections that are there. 0, or the errno that stopped it for lack of resources.
+  int Sweep(int limit);
 
   Events events_;
   boost::asio::posix::stream_descriptor listener_;

@@ -45,7 +45,7 @@ class AcceptorTest : public testing::Test {
                             accepted_.push_back(std::move(fd));
                             peers_.push_back(peer);
                           },
-                      .exhausted = [this](const Error&) { ++exhausted_; }}};
+                      .exhausted = [this](int) { ++exhausted_; }}};
   net::Endpoint at_;
 };
 
@@ -54,6 +54,14 @@ TEST_F(AcceptorTest, TakesEverythingThatIsQueued) {
   for (int i = 0; i < 10; ++i) clients.push_back(Client());
   RunUntil([this] { return accepted_.size() == 10; });
   EXPECT_EQ(peers_[0], net::LocalEndpoint(clients[0].get()).value());
+}
+
+TEST_F(AcceptorTest, AFloodOfClientsLeavesTurnsForOthers) {
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 100; ++i) clients.push_back(Client());
+  RunUntil([this] { return !accepted_.empty(); });
+  EXPECT_EQ(accepted_.size(), 64u);
+  RunUntil([this] { return accepted_.size() == 100; });
 }
 
 TEST_F(AcceptorTest, OutOfDescriptorsItWaitsAndThenGoesOn) {

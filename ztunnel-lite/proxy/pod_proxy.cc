@@ -40,8 +40,8 @@ Acceptor::Events PodProxy::AcceptInto(telemetry::Reporter reporter, Serving serv
     connection->socket_count.emplace(context_.traffic, reporter);
     Spawn((this->*serving)(std::move(connection)));
   };
-  events.exhausted = [this](const Error& error) {
-    Complain("connections wait until descriptors are free", error);
+  events.exhausted = [this](int sys_errno) {
+    Complain("connections wait until descriptors are free", ErrnoError(sys_errno, "accept"));
   };
   return events;
 }
