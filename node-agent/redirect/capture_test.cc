@@ -122,6 +122,13 @@ TEST_P(Replies, OfBypassedInboundReachTheTunnelToo) {
   EXPECT_EQ(listeners().Next().listener, "app");
 }
 
+TEST_P(Replies, AreExcusedByTheirMarkAlone) {
+  Apply({});
+  // Without the policy rule they would be excused by leaving through lo, too.
+  pod().Shell(std::string("ip ") + (v4() ? "-4" : "-6") + " rule del pref 32764");
+  EXPECT_EQ(WhoGets(pod(), {PeerIp(), 8080}, {.mark = kReplyMark}), "peer");
+}
+
 TEST_P(VirtualInterface, WhatEntersThereIsOutbound) {
   const TestNetns machine;
   pod().Shell("ip link add vm0 type veth peer name eth0 netns " + machine.path());

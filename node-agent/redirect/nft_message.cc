@@ -83,15 +83,6 @@ netlink::Message AddChain(const std::string& table, const ChainSpec& chain) {
   });
 }
 
-netlink::Message DeleteChain(const std::string& table, const ChainSpec& chain) {
-  return MakeNftMessage(NFT_MSG_DELCHAIN, 0, [&](nlmsghdr* header) {
-    const NftChain object = NewChain();
-    nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, table.c_str());
-    nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, chain.name);
-    nftnl_chain_nlmsg_build_payload(header, object.get());
-  });
-}
-
 netlink::Message AddRule(const NftRule& rule) {
   return MakeNftMessage(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, [&](nlmsghdr* header) {
     nftnl_rule_nlmsg_build_payload(header, rule.get());

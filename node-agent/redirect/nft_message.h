@@ -27,7 +27,6 @@ netlink::Message DeleteTable(const std::string& table);
 // Removes the rules of all chains; the chains stay.
 netlink::Message FlushTable(const std::string& table);
 netlink::Message AddChain(const std::string& table, const ChainSpec& chain);
-netlink::Message DeleteChain(const std::string& table, const ChainSpec& chain);
 // At the end of its chain.
 netlink::Message AddRule(const NftRule& rule);
 

@@ -25,6 +25,9 @@ struct Options {
   bool bypass_inbound = false;                    // no inbound redirection
   std::vector<std::string> virtual_interfaces{};  // traffic entering there counts as outbound
   bool ipv6 = true;
+  // Also removes the tables that Istio's agent made, in the same transaction: for a pod that it
+  // captured before.
+  bool take_over_istio = false;
   net::IpAddress probe_v4 = net::IpAddress::Parse("169.254.7.127").value();
   net::IpAddress probe_v6 =
       net::IpAddress::Parse("fd16:9254:7127:1337:ffff:ffff:ffff:ffff").value();

@@ -15,7 +15,7 @@ struct BaseChain {
   std::vector<NftRule> rules;
 };
 
-// All chains we own in the order in which a packet meets them; one without rules must not exist.
+// All chains we own in the order in which a packet meets them; one without rules need not exist.
 std::vector<BaseChain> MakeRuleset(const Options& options);
 
 }  // namespace ambit::redirect

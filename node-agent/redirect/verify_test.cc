@@ -103,6 +103,18 @@ TEST_F(Verify, AChainOfSomebodyElseIsReportedAndGoesWithARepair) {
   RepairedBy(PlanRepair(options_));
 }
 
+TEST_F(Verify, AnEmptyChainThatOtherOptionsLeftIsNoDifferenceButItsRulesAre) {
+  options_ = {};
+  EXPECT_THAT(Differences(),
+              ::testing::Contains(HasSubstr("rule 1 of chain raw-output is not ours: "
+                                            "meta l4proto == udp th dport == 53")));
+  RepairedBy(PlanRedirect(options_));
+  Shell("nft 'add chain inet ambit raw-output { policy drop; }'");
+  EXPECT_THAT(Differences(), ElementsAre(HasSubstr("policy drop;\" instead of")));
+  RepairedBy(PlanRepair(options_));
+  EXPECT_THAT(Shell("nft list table inet ambit"), ::testing::Not(HasSubstr("raw")));
+}
+
 TEST_F(Verify, AChainWithAnotherHookIsReportedAndComesBackWithARepair) {
   Shell(
       "nft flush chain inet ambit mangle-output; nft delete chain inet ambit mangle-output;"
@@ -190,6 +202,24 @@ TEST(Undo, WorksInANamespaceThatNeverHadAnything) {
   const TestNetns pod;
   auto undone = pod.In([] { return netlink::Run(PlanUndo()); });
   EXPECT_TRUE(undone.has_value()) << undone.error().message();
+}
+
+TEST(Plan, TakesOverAPodThatIstiosAgentCaptured) {
+  const TestNetns pod;
+  pod.Shell(
+      "nft add table inet istio-ambient-nat;"
+      "nft add chain inet istio-ambient-nat output '{ type nat hook output priority -100; }';"
+      "nft add rule inet istio-ambient-nat output tcp dport 80 redirect to :15001;"
+      "nft add table inet istio-ambient-mangle");
+  const auto tables = [&pod] { return pod.Shell("nft list tables | sort"); };
+  ASSERT_TRUE(pod.In([] { return netlink::Run(*PlanRedirect({})); }).has_value());
+  EXPECT_EQ(tables(),
+            "table inet ambit\ntable inet istio-ambient-mangle\ntable inet istio-ambient-nat\n");
+  for (int round = 0; round < 2; ++round) {
+    auto done = pod.In([] { return netlink::Run(*PlanRedirect({.take_over_istio = true})); });
+    ASSERT_TRUE(done.has_value()) << done.error().message();
+    EXPECT_EQ(tables(), "table inet ambit\n");
+  }
 }
 
 TEST(Plan, WorksInANamespaceWhoseLoopbackIsStillDown) {
