@@ -79,7 +79,9 @@ void Reconciler::Observe(const k8s::Pod& pod, enroll::Decision decision) {
               {{"pod", record.Key()}, {"reason", record.decision.reason}});
     Interrupt(entry);
   }
-  Drive(entries_[pod.uid]);
+  // Held here: a pod that has ended is forgotten at once.
+  auto held = entries_.at(pod.uid);
+  Drive(held);
 }
 
 void Reconciler::Gone(const std::string& uid) {
