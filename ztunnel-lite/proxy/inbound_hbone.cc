@@ -87,6 +87,11 @@ Result<InboundRoute> PodProxy::RouteCall(const hbone::ConnectCall& call, const S
     return Fail(ErrorCode::kInvalidArgument, "method " + call.method() + " is not CONNECT");
   }
   if (!local) return Fail(MissingWorkload());
+  if (local->application_tunnel && local->application_tunnel->proxy_protocol) {
+    // Without the header the app would take the client's first bytes for it.
+    return Fail(ErrorCode::kUnavailable,
+                "the workload asks for a PROXY protocol header, which this tunnel does not write");
+  }
   return RouteInbound(context_.mesh,
                       {.local = local,
                        .network = context_.config.network,
