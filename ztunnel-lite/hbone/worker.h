@@ -5,6 +5,9 @@
 #include <memory>
 #include <span>
 
+#include "ztunnel-lite/hbone/block_pool.h"
+#include "ztunnel-lite/hbone/pipe_pool.h"
+
 // Purpose  what one worker thread owns and every connection on it borrows.
 // Threads  exactly one.
 namespace ambit::hbone {
@@ -21,13 +24,19 @@ class Worker {
   // Two buffers that may be used between two suspensions, never across one: `read_scratch` for what
   // comes from an app or for decrypted bytes, with kHeadroomBytes before it; `cipher_scratch` for
   // records on their way to or from a peer.
-  std::span<std::byte> read_scratch();
-  std::span<std::byte> cipher_scratch();
+  std::span<std::byte> read_scratch() { return {read_.get() + kHeadroomBytes, kScratchBytes}; }
+  std::span<std::byte> cipher_scratch() { return {cipher_.get(), kScratchBytes}; }
+  // For bytes that must wait for a socket.
+  BlockPool& blocks() { return blocks_; }
+  PipePool& pipes() { return pipes_; }
 
  private:
-  boost::asio::io_context io_{1};
   std::unique_ptr<std::byte[]> read_;
   std::unique_ptr<std::byte[]> cipher_;
+  BlockPool blocks_;
+  PipePool pipes_;
+  // Last, so that it ends first: connections that it still holds give their blocks back.
+  boost::asio::io_context io_{1};
 };
 
 }  // namespace ambit::hbone

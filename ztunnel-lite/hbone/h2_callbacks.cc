@@ -1,0 +1,250 @@
+#include "ztunnel-lite/hbone/h2_callbacks.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "ztunnel-lite/hbone/worker.h"
+
+namespace ambit::hbone {
+namespace {
+
+constexpr size_t kFrameHeaderBytes = 9;
+
+H2Session& Self(void* user) { return *static_cast<H2Session*>(user); }
+
+}  // namespace
+
+const nghttp2_session_callbacks* H2Callbacks::Table() {
+  static const nghttp2_session_callbacks* const kTable = [] {
+    nghttp2_session_callbacks* table = nullptr;
+    nghttp2_session_callbacks_new(&table);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(table, OnBeginHeaders);
+    nghttp2_session_callbacks_set_on_header_callback(table, OnHeader);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(table, OnFrameReceived);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table, OnDataChunk);
+    nghttp2_session_callbacks_set_on_stream_close_callback(table, OnStreamClose);
+    nghttp2_session_callbacks_set_on_frame_send_callback(table, OnFrameSent);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(table, ReadLength);
+    nghttp2_session_callbacks_set_send_data_callback(table, SendData);
+    nghttp2_session_callbacks_set_error_callback2(table, OnError);
+    return table;
+  }();
+  return kTable;
+}
+
+Stream* H2Callbacks::Find(nghttp2_session* session, int32_t id) {
+  return static_cast<Stream*>(nghttp2_session_get_stream_user_data(session, id));
+}
+
+int H2Callbacks::Flooded(H2Session& self, FloodGuard& guard, const char* what) {
+  if (guard.Allow(self.events_.Now())) return 0;
+  self.flood_ = what;
+  return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+int H2Callbacks::OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+  H2Session& self = Self(user);
+  if (self.role_ == H2Session::Role::kClient) {
+    Stream* stream = Find(session, frame->hd.stream_id);
+    if (stream != nullptr && !stream->answered_) {
+      stream->headers_ = std::make_unique<HeaderBlock>(self.header_limit_bytes_);
+    }
+    return 0;
+  }
+  if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+  StreamPtr stream = self.events_.MakeStream();
+  stream->id_ = frame->hd.stream_id;
+  stream->headers_ = std::make_unique<HeaderBlock>(self.header_limit_bytes_);
+  nghttp2_session_set_stream_user_data(session, stream->id_, stream.get());
+  self.streams_.push_back(*stream);
+  ++self.active_;
+  self.incoming_ = std::move(stream);
+  return 0;
+}
+
+int H2Callbacks::OnHeader(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t* name,
+                          size_t name_length, const uint8_t* value, size_t value_length, uint8_t,
+                          void*) {
+  Stream* stream = Find(session, frame->hd.stream_id);
+  // Trailers have no block any more.
+  if (stream == nullptr || !stream->headers_) return 0;
+  stream->headers_->Add({reinterpret_cast<const char*>(name), name_length},
+                        {reinterpret_cast<const char*>(value), value_length});
+  return 0;
+}
+
+int H2Callbacks::OnHeadersReceived(H2Session& self, const nghttp2_frame* frame) {
+  Stream* stream = Find(self.session_, frame->hd.stream_id);
+  if (stream == nullptr) return 0;
+  if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) stream->end_received_ = true;
+  // First: a request that is refused at once is gone afterwards.
+  self.MarkDirty(*stream);
+  if (self.role_ == H2Session::Role::kServer) {
+    if (self.incoming_.get() == stream) self.events_.OnRequest(std::move(self.incoming_));
+  } else if (!stream->answered_ && stream->headers_ && stream->headers_->status() >= 200) {
+    stream->answered_ = true;
+    if (stream->answer_ != nullptr) stream->answer_->cancel();
+  }
+  return 0;
+}
+
+int H2Callbacks::OnFrameReceived(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+  H2Session& self = Self(user);
+  switch (frame->hd.type) {
+    case NGHTTP2_DATA:
+      if (Stream* stream = Find(session, frame->hd.stream_id);
+          stream != nullptr && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
+        stream->end_received_ = true;
+        self.MarkDirty(*stream);
+      }
+      return 0;
+    case NGHTTP2_HEADERS:
+      return OnHeadersReceived(self, frame);
+    case NGHTTP2_RST_STREAM: {
+      Stream* stream = Find(session, frame->hd.stream_id);
+      if (self.role_ == H2Session::Role::kClient || (stream != nullptr && stream->answered_)) {
+        return 0;
+      }
+      return Flooded(self, self.unanswered_resets_, "streams reset before they were answered");
+    }
+    case NGHTTP2_WINDOW_UPDATE:
+      self.wake_needed_ = true;
+      return 0;
+    case NGHTTP2_SETTINGS:
+      if (frame->hd.flags & NGHTTP2_FLAG_ACK) return 0;
+      self.wake_needed_ = true;
+      self.peer_settings_seen_ = true;
+      self.events_.OnPeerSettings();
+      return Flooded(self, self.control_frames_, "SETTINGS frames");
+    case NGHTTP2_PING:
+      if (frame->hd.flags & NGHTTP2_FLAG_ACK) {
+        uint64_t payload = 0;
+        std::memcpy(&payload, frame->ping.opaque_data, sizeof(payload));
+        self.events_.OnPong(payload);
+      }
+      return Flooded(self, self.control_frames_, "PING frames");
+    case NGHTTP2_PRIORITY:
+      return Flooded(self, self.control_frames_, "PRIORITY frames");
+    case NGHTTP2_GOAWAY:
+      self.events_.OnGoaway(frame->goaway.error_code);
+      return 0;
+    default:
+      return 0;
+  }
+}
+
+int H2Callbacks::OnDataChunk(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data,
+                             size_t length, void* user) {
+  H2Session& self = Self(user);
+  Stream* stream = Find(session, id);
+  if (stream == nullptr) return nghttp2_session_consume(session, id, length);
+  const auto index = static_cast<int32_t>(self.chunks_.size());
+  self.chunks_.push_back({{const_cast<uint8_t*>(data), length}, -1});
+  if (stream->first_chunk_ < 0) {
+    stream->first_chunk_ = index;
+  } else {
+    self.chunks_[static_cast<size_t>(stream->last_chunk_)].next = index;
+  }
+  stream->last_chunk_ = index;
+  self.MarkDirty(*stream);
+  return 0;
+}
+
+int H2Callbacks::OnStreamClose(nghttp2_session* session, int32_t id, uint32_t error_code,
+                               void* user) {
+  H2Session& self = Self(user);
+  Stream* stream = Find(session, id);
+  if (stream == nullptr) return 0;
+  stream->reset_code_ = error_code;
+  // NO_ERROR means the peer has said what it wanted to say.
+  if (error_code == NGHTTP2_NO_ERROR) stream->end_received_ = true;
+  self.MarkClosed(*stream);
+  if (stream->answer_ != nullptr) stream->answer_->cancel();
+  if (self.incoming_.get() == stream) {
+    self.incoming_.reset();
+  } else {
+    self.MarkDirty(*stream);
+  }
+  return 0;
+}
+
+int H2Callbacks::OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+  H2Session& self = Self(user);
+  if (frame->hd.type != NGHTTP2_RST_STREAM) return 0;
+  switch (frame->rst_stream.error_code) {
+    case NGHTTP2_NO_ERROR:
+    case NGHTTP2_CANCEL:
+    case NGHTTP2_CONNECT_ERROR:
+      return 0;  // ours, not provoked by a broken frame
+    default:
+      return Flooded(self, self.provoked_resets_, "frames that make us reset streams");
+  }
+}
+
+ssize_t H2Callbacks::ReadLength(nghttp2_session* session, uint8_t, int32_t id,
+                                int32_t session_window, int32_t stream_window, uint32_t frame_size,
+                                void*) {
+  const Stream* stream = Find(session, id);
+  size_t waiting = 1;
+  if (stream != nullptr) {
+    waiting = stream->direct_.empty() ? stream->unsent_.size() : stream->direct_.size();
+  }
+  // nghttp2 sizes a buffer by the answer, so it is no more than there is to send.
+  const ssize_t most =
+      std::min({static_cast<ssize_t>(waiting), static_cast<ssize_t>(session_window),
+                static_cast<ssize_t>(stream_window), static_cast<ssize_t>(frame_size)});
+  return std::max<ssize_t>(most, 1);
+}
+
+ssize_t H2Callbacks::ReadData(nghttp2_session* session, int32_t id, uint8_t*, size_t length,
+                              uint32_t* flags, nghttp2_data_source*, void*) {
+  Stream* stream = Find(session, id);
+  if (stream == nullptr) return NGHTTP2_ERR_DEFERRED;
+  const size_t waiting = stream->unsent_.empty() ? stream->direct_.size() : stream->unsent_.size();
+  if (waiting == 0 && !stream->end_requested_) return NGHTTP2_ERR_DEFERRED;
+  *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  const size_t part = std::min(waiting, length);
+  if (part == waiting && stream->end_requested_) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  return static_cast<ssize_t>(part);
+}
+
+int H2Callbacks::SendData(nghttp2_session* session, nghttp2_frame* frame, const uint8_t* header,
+                          size_t length, nghttp2_data_source*, void* user) {
+  H2Session& self = Self(user);
+  Stream* stream = Find(session, frame->hd.stream_id);
+  if (stream == nullptr || !self.FlushStage()) return NGHTTP2_ERR_CALLBACK_FAILURE;
+  bool ok = true;
+  if (stream->unsent_.empty() && length > 0) {
+    // The bytes before the payload are free: headroom first, payload that has left afterwards.
+    std::byte* start = stream->direct_.data() - kFrameHeaderBytes;
+    std::memcpy(start, header, kFrameHeaderBytes);
+    ok = self.sink_->WriteFrames({start, kFrameHeaderBytes + length});
+    stream->direct_ = stream->direct_.subspan(length);
+  } else {
+    ok = self.sink_->WriteFrames({reinterpret_cast<const std::byte*>(header), kFrameHeaderBytes});
+    for (size_t left = length; ok && left > 0;) {
+      std::array<iovec, 1> piece;
+      stream->unsent_.Peek(piece);
+      const size_t part = std::min(left, piece[0].iov_len);
+      ok = self.sink_->WriteFrames({static_cast<const std::byte*>(piece[0].iov_base), part});
+      stream->unsent_.Consume(part);
+      left -= part;
+    }
+    self.wake_needed_ = true;
+  }
+  if (!ok) return NGHTTP2_ERR_CALLBACK_FAILURE;
+  if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
+    stream->end_sent_ = true;
+    self.MarkDirty(*stream);
+    if (stream->listener_ != nullptr) stream->listener_->OnEndSent();
+  }
+  return 0;
+}
+
+int H2Callbacks::OnError(nghttp2_session*, int, const char* text, size_t length, void* user) {
+  Self(user).detail_.assign(text, length);
+  return 0;
+}
+
+}  // namespace ambit::hbone

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+
+#include "ztunnel-lite/hbone/completion.h"
+#include "ztunnel-lite/hbone/polled_socket.h"
+#include "ztunnel-lite/hbone/stream.h"
+#include "ztunnel-lite/hbone/worker.h"
+
+namespace ambit::hbone {
+
+// One relay between a stream and an app's socket, driven by readiness: while nothing moves it holds
+// no buffer and no coroutine of its own.
+class StreamRelay final : public StreamListener, public std::enable_shared_from_this<StreamRelay> {
+ public:
+  StreamRelay(Worker& worker, StreamPtr stream, UniqueFd app, RelayOptions options);
+  ~StreamRelay() override;
+
+  void Start();
+  // App and stream are reset.
+  void Abort(Error reason);
+  Completion& done() { return done_; }
+  RelayResult TakeResult() { return std::move(result_); }
+
+ private:
+  size_t OnData(std::span<const iovec> chunks) override;
+  void OnEnd() override;
+  void OnEndSent() override;
+  void OnWritable() override { PumpFromApp(); }
+  void OnStopped() override;
+  void OnReset(const Error& error) override;
+
+  void PumpFromApp();
+  // What recv said; true: read on.
+  bool TakeFromApp(std::span<std::byte> buffer, ssize_t size);
+  void WatchApp();
+  void AppBroke(int error);
+  void Report();
+  void HalfClosed();
+  void ArmHalfCloseTimer();
+  void FinishIfDone();
+  void Finish(Result<void> outcome);
+
+  Worker& worker_;
+  StreamPtr stream_;
+  PolledSocket app_;
+  RelayOptions options_;
+  Completion done_;
+  RelayResult result_;
+  uint64_t reported_from_app_ = 0;
+  uint64_t reported_to_app_ = 0;
+  std::unique_ptr<boost::asio::steady_timer> half_close_timer_;
+  uint64_t moved_at_timer_ = 0;
+  bool app_ended_ = false;  // FIN from the app
+  bool from_done_ = false;  // and END_STREAM is on its way
+  bool to_done_ = false;    // END_STREAM from the peer, FIN to the app
+  bool finished_ = false;
+};
+
+}  // namespace ambit::hbone
