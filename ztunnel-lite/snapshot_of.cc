@@ -1,0 +1,42 @@
+#include "ztunnel-lite/snapshot_of.h"
+
+namespace ambit {
+
+namespace {
+
+admin::CertificateState StateOf(const identity::CredentialCache::Status& status) {
+  admin::CertificateState out;
+  out.identity = status.identity.Uri();
+  if (status.credential) {
+    out.state = "Available";
+    out.chain = identity::DescribeCertificates(status.credential->chain_pem());
+    out.roots = identity::DescribeCertificates(status.credential->roots_pem());
+  } else if (status.error) {
+    out.state = "Unavailable: " + status.error->message();
+  } else {
+    out.state = "Initializing";
+  }
+  return out;
+}
+
+}  // namespace
+
+admin::Snapshot SnapshotOf(const config::Config& config, const state::MeshState& mesh,
+                           const identity::CredentialCache& credentials, const zds::PodSet& pods) {
+  admin::Snapshot out;
+  out.config = config;
+  out.workloads = mesh.AllWorkloads();
+  out.services = mesh.AllServices();
+  out.policies = mesh.AllPolicies();
+  for (const auto& service : out.services) {
+    out.endpoints[service->Key()] = mesh.EndpointsOf(*service);
+  }
+  for (const auto& status : credentials.List()) out.certificates.push_back(StateOf(status));
+  for (const auto& [uid, entry] : pods.List()) {
+    const auto& [pod, up] = entry;
+    out.pods[uid] = {up, pod.name, pod.ns, pod.service_account};
+  }
+  return out;
+}
+
+}  // namespace ambit
