@@ -3,9 +3,9 @@
 #include <grpcpp/grpcpp.h>
 
 #include <boost/asio/post.hpp>
-#include <condition_variable>
+#include <map>
 #include <mutex>
-#include <set>
+#include <thread>
 
 #include "proto/certificate.grpc.pb.h"
 #include "ztunnel-lite/identity/ca/csr.h"
@@ -42,7 +42,9 @@ struct Call {
   grpc::ClientContext context;
   IstioCertificateRequest request;
   IstioCertificateResponse response;
+  grpc::Status status;
   std::unique_ptr<IstioCertificateService::Stub> stub;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<IstioCertificateResponse>> reader;
   state::Identity identity;
   std::string key_pem;
   Signer::Done done;
@@ -71,7 +73,9 @@ Result<tls::CredentialPtr> CredentialOf(const Call& call) {
 class CaClient::Impl : public std::enable_shared_from_this<CaClient::Impl> {
  public:
   Impl(const config::Config& config, boost::asio::io_context& control)
-      : config_(config), control_(control), options_(xds::CaChannelOptions(config)) {}
+      : config_(config), control_(control), options_(xds::CaChannelOptions(config)) {
+    thread_ = std::thread([this] { Collect(); });
+  }
 
   void Sign(const state::Identity& identity, Done done);
   void Shutdown();
@@ -80,7 +84,8 @@ class CaClient::Impl : public std::enable_shared_from_this<CaClient::Impl> {
   Result<std::shared_ptr<Call>> Prepare(const state::Identity& identity);
   Result<std::shared_ptr<grpc::Channel>> Channel();
   void Start(std::shared_ptr<Call> call);
-  void Finish(const std::shared_ptr<Call>& call, const grpc::Status& status);
+  void Collect();
+  void Finish(const Call& call);
 
   const config::Config& config_;
   boost::asio::io_context& control_;
@@ -89,10 +94,14 @@ class CaClient::Impl : public std::enable_shared_from_this<CaClient::Impl> {
   std::string roots_;  // what `channel_` was made with
   xds::ServerName name_ = xds::ServerName::kFromAddress;
 
-  std::mutex mutex_;
-  std::condition_variable idle_;
-  std::set<Call*> running_;
   bool stopped_ = false;
+
+  // A queue and a thread of our own: gRPC 1.51 may free the shared queue of its callback interface
+  // twice when the last channel that uses it goes.
+  grpc::CompletionQueue queue_;
+  std::mutex mutex_;
+  std::map<void*, std::shared_ptr<Call>> running_;
+  std::thread thread_;
 };
 
 Result<std::shared_ptr<grpc::Channel>> CaClient::Impl::Channel() {
@@ -144,25 +153,38 @@ void CaClient::Impl::Sign(const state::Identity& identity, Done done) {
 }
 
 void CaClient::Impl::Start(std::shared_ptr<Call> call) {
+  Call& started = *call;
   {
     std::lock_guard lock(mutex_);
-    running_.insert(call.get());
+    running_.emplace(&started, std::move(call));
   }
-  Call& borrowed = *call;
-  borrowed.stub->async()->CreateCertificate(
-      &borrowed.context, &borrowed.request, &borrowed.response,
-      [self = shared_from_this(), call = std::move(call)](const grpc::Status& status) {
-        boost::asio::post(self->control_, [self, call, status] { self->Finish(call, status); });
-        std::lock_guard lock(self->mutex_);
-        self->running_.erase(call.get());
-        self->idle_.notify_all();
-      });
+  started.reader =
+      started.stub->PrepareAsyncCreateCertificate(&started.context, started.request, &queue_);
+  started.reader->StartCall();
+  started.reader->Finish(&started.response, &started.status, &started);
 }
 
-void CaClient::Impl::Finish(const std::shared_ptr<Call>& call, const grpc::Status& status) {
+// Hands every call that has ended to the control thread, which also destroys it.
+void CaClient::Impl::Collect() {
+  void* tag = nullptr;
+  bool good = false;
+  while (queue_.Next(&tag, &good)) {
+    std::shared_ptr<Call> call;
+    {
+      std::lock_guard lock(mutex_);
+      auto ended = running_.extract(tag);
+      call = std::move(ended.mapped());
+    }
+    boost::asio::post(control_,
+                      [self = shared_from_this(), call = std::move(call)] { self->Finish(*call); });
+  }
+}
+
+void CaClient::Impl::Finish(const Call& call) {
+  const grpc::Status& status = call.status;
   if (stopped_) return;
   if (status.ok()) {
-    call->done(CredentialOf(*call));
+    call.done(CredentialOf(call));
     return;
   }
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
@@ -173,16 +195,19 @@ void CaClient::Impl::Finish(const std::shared_ptr<Call>& call, const grpc::Statu
                                                      : xds::ServerName::kFromAddress;
     }
   }
-  call->done(Fail(CodeOf(status.error_code()),
-                  "asking the CA at " + options_.address + ": gRPC status " +
-                      std::to_string(status.error_code()) + ": " + status.error_message()));
+  call.done(Fail(CodeOf(status.error_code()),
+                 "asking the CA at " + options_.address + ": gRPC status " +
+                     std::to_string(status.error_code()) + ": " + status.error_message()));
 }
 
 void CaClient::Impl::Shutdown() {
-  std::unique_lock lock(mutex_);
   stopped_ = true;
-  for (Call* call : running_) call->context.TryCancel();
-  idle_.wait(lock, [this] { return running_.empty(); });
+  {
+    std::lock_guard lock(mutex_);
+    for (auto& [tag, call] : running_) call->context.TryCancel();
+  }
+  queue_.Shutdown();
+  thread_.join();
 }
 
 CaClient::CaClient(const config::Config& config, boost::asio::io_context& control)

@@ -7,7 +7,7 @@
 #include "ztunnel-lite/identity/signer.h"
 
 // Purpose  asks the CA for certificates in the name of pods (CreateCertificate over gRPC).
-// Threads  the control thread; calls run on gRPC's own.
+// Threads  the control thread; one more only collects calls that have ended.
 // Errors   kUnavailable: the CA or its roots cannot be reached; kTimedOut: no answer in ten
 // seconds;
 //          kPermissionDenied: the CA refuses; kProtocol: its answer cannot be used.
