@@ -13,8 +13,7 @@ Failure Undo(Agent& agent, Kernel& kernel, const Capture& capture, int netns_fd,
     cause.details += (cause.details.empty() ? "" : "; ") +
                      ("the rules could not be taken out again: " + undone.error().message());
   }
-  // Best effort: an agent that is gone drops the token by itself.
-  (void)agent.Abort(capture.token);
+  agent.Abort(capture.token);
   cause.code = CniCode::kTryLater;
   return cause;
 }

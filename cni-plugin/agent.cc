@@ -23,7 +23,8 @@ Failure Agent::Away(const Error& error) const {
       details += "; start ambit-agent on this node, or set agent_socket in the CNI configuration";
       break;
     case ErrorCode::kTimedOut:
-      details += "; the log of ambit-agent on this node says what it waits for";
+      details += "; agent_timeout_ms is " + std::to_string(config_.agent_timeout.count()) +
+                 "; the log of ambit-agent on this node says what it waits for";
       break;
     case ErrorCode::kPermissionDenied:
       details += "; the runtime has to run CNI plugins as root";
@@ -52,7 +53,7 @@ Outcome<AddAnswer> Agent::Add(const Sandbox& sandbox) {
   std::string token;
   auto answer = ReadAddAnswer(*response, token);
   // The agent waits for a commit that will not come.
-  if (!answer && !token.empty()) (void)Abort(token);
+  if (!answer && !token.empty()) Abort(token);
   return answer;
 }
 
@@ -62,10 +63,8 @@ Outcome<void> Agent::Commit(const std::string& token) {
   return ReadPlainAnswer(*response);
 }
 
-Outcome<void> Agent::Abort(const std::string& token) {
-  auto response = Post("/cmdadd/abort", TokenBody(token), kShort, OnStop::kGoOn);
-  if (!response) return std::unexpected(response.error());
-  return ReadPlainAnswer(*response);
+void Agent::Abort(const std::string& token) {
+  [[maybe_unused]] auto told = Post("/cmdadd/abort", TokenBody(token), kShort, OnStop::kGoOn);
 }
 
 Outcome<void> Agent::Delete(const Sandbox& sandbox) {

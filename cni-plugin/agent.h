@@ -26,7 +26,8 @@ class Agent {
 
   Outcome<AddAnswer> Add(const Sandbox& sandbox);
   Outcome<void> Commit(const std::string& token);
-  Outcome<void> Abort(const std::string& token);
+  // Best effort: an agent that does not hear it drops the token by itself.
+  void Abort(const std::string& token);
   Outcome<void> Delete(const Sandbox& sandbox);
   Outcome<CheckAnswer> Check(const Sandbox& sandbox);
   Outcome<void> CollectGarbage(const std::vector<Attachment>& valid);

@@ -233,7 +233,7 @@ TEST_F(ServerTest, AConnectionWithoutARequestEndsSilently) {
 }
 
 TEST_F(ServerTest, ASlowHeaderIs408) {
-  StartUnix(Echo, {.header_timeout = std::chrono::milliseconds(30)});
+  StartUnix(Echo, {.header_timeout = std::chrono::milliseconds(500)});
   UniqueFd socket = ConnectTo(path_);
   SendText(socket.get(), "GET / HTTP/1.1\r\nHo");
   EXPECT_THAT(ReadToEnd(socket.get()), StartsWith("HTTP/1.1 408 "));

@@ -76,8 +76,9 @@ class DocumentBuilder : public YAML::EventHandler {
 
   const std::string& error() const { return error_; }
   const json& root() const { return root_; }
+  const YAML::Mark& start() const { return start_; }
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override { start_ = mark; }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     Finish(mark, anchor, nullptr);
@@ -128,6 +129,7 @@ class DocumentBuilder : public YAML::EventHandler {
   std::vector<Frame> stack_;
   std::map<YAML::anchor_t, json> anchors_;
   json root_;
+  YAML::Mark start_ = YAML::Mark::null_mark();
   size_t spent_ = 0;
   std::string error_;
 };
@@ -200,10 +202,18 @@ Result<std::vector<std::string>> YamlToJson(std::string_view yaml, const YamlLim
   try {
     std::istringstream stream{std::string(yaml)};
     YAML::Parser parser(stream);
+    int last_start = -1;
     while (true) {
       DocumentBuilder builder(limits);
       if (!parser.HandleNextDocument(builder)) break;
       if (!builder.error().empty()) return BadDocument(documents.size() + 1, builder.error());
+      // From a character that may not stand there (a comma outside of brackets) yaml-cpp makes
+      // empty documents for ever.
+      if (builder.start().pos == last_start) {
+        return BadDocument(documents.size(), "line " + std::to_string(builder.start().line + 1) +
+                                                 ": unexpected character");
+      }
+      last_start = builder.start().pos;
       documents.push_back(builder.root().dump());
     }
   } catch (const YAML::Exception& problem) {

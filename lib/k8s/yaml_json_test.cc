@@ -55,6 +55,14 @@ TEST(YamlJson, DeepNestingIsRefused) {
   EXPECT_THAT(ErrorOf(std::string(100000, '[')), HasSubstr("document 1"));
 }
 
+TEST(YamlJson, ACharacterThatMayNotStandThereIsAnError) {
+  EXPECT_EQ(ErrorOf(",b"), "document 1: line 1: unexpected character");
+}
+
+TEST(YamlJson, TextThatIsNotUtf8IsRefused) {
+  EXPECT_EQ(ErrorOf("a: \"\x80\""), "document 1: text that is not UTF-8");
+}
+
 TEST(YamlJson, ErrorsNameDocumentAndLine) {
   EXPECT_THAT(ErrorOf("a: 1\n---\nb: [\n"), HasSubstr("document 2: line"));
   EXPECT_EQ(ErrorOf("a: 1\nb: 2\na: 3\n"), "document 1: line 3: key \"a\" stands twice in one map");
