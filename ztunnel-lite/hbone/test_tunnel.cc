@@ -63,6 +63,7 @@ WorkerThread::WorkerThread()
 WorkerThread::~WorkerThread() {
   worker_->io().stop();
   thread_.join();
+  guard_.reset();
   worker_.reset();
 }
 

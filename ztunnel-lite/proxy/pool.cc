@@ -114,10 +114,14 @@ void Pool::Pump(Group& group) {
     group.waiters.pop_front();
     Grant(*waiter, std::move(tunnel));
   }
+  size_t dials = 0;
   while (!closed_ && group.waiters.size() > group.dials * options_.max_streams) {
     ++group.dials;
-    spawn_(RunDial(*group.key));
+    ++dials;
   }
+  // A dial that fails at once takes the group with it: from here on only the key is safe.
+  PoolKey key = *group.key;
+  for (; dials > 0; --dials) spawn_(RunDial(key));
 }
 
 asio::awaitable<Outcome<Pool::Lease>> Pool::Acquire(PoolKey key, Interrupt& interrupt) {
@@ -141,7 +145,7 @@ asio::awaitable<Outcome<Pool::Lease>> Pool::Acquire(PoolKey key, Interrupt& inte
   // Still queued, so that the group still exists.
   std::erase(group.waiters, waiter);
   std::string target = group.key->next_hop.ToString();
-  EraseIfEmpty(group);
+  EraseIfEmpty(*group.key);
   if (interrupt.fired()) {
     co_return FailAt(Stage::kConnectTunnel, Error(ErrorCode::kCancelled, "the pod is stopping"));
   }
@@ -169,7 +173,7 @@ asio::awaitable<void> Pool::RunDial(PoolKey key) {
                 group.dials == 0 ? group.waiters.size() : options_.max_streams);
   }
   Pump(group);
-  EraseIfEmpty(group);
+  EraseIfEmpty(key);
 }
 
 void Pool::Return(const std::shared_ptr<Tunnel>& tunnel) {
@@ -178,9 +182,11 @@ void Pool::Return(const std::shared_ptr<Tunnel>& tunnel) {
   if (!tunnel->group->waiters.empty()) Pump(*tunnel->group);
 }
 
-void Pool::EraseIfEmpty(Group& group) {
-  if (!group.tunnels.empty() || !group.waiters.empty() || group.dials != 0) return;
-  groups_.erase(groups_.find(*group.key));
+void Pool::EraseIfEmpty(const PoolKey& key) {
+  auto at = groups_.find(key);
+  if (at == groups_.end()) return;
+  const Group& group = at->second;
+  if (group.tunnels.empty() && group.waiters.empty() && group.dials == 0) groups_.erase(at);
 }
 
 void Pool::Close() {
@@ -219,7 +225,7 @@ void Pool::Sweep() {
   const auto now = Clock::now();
   auto next = Clock::time_point::max();
   for (auto entry = groups_.begin(); entry != groups_.end();) {
-    Group& group = (entry++)->second;
+    auto& [key, group] = *entry++;
     std::erase_if(group.tunnels, [&](const std::shared_ptr<Tunnel>& tunnel) {
       auto end = (tunnel->leases == 0 ? tunnel->unused_since : now) + options_.unused_release;
       if (tunnel->client->usable() && end > now) {
@@ -229,7 +235,7 @@ void Pool::Sweep() {
       Drop(*tunnel);
       return true;
     });
-    EraseIfEmpty(group);
+    EraseIfEmpty(key);
   }
   if (next != Clock::time_point::max()) ArmSweep(next);
 }

@@ -99,7 +99,7 @@ class Pool {
   void Return(const std::shared_ptr<Tunnel>& tunnel);
   uint32_t LimitOf(const Tunnel& tunnel) const;
   static void Drop(Tunnel& tunnel);
-  void EraseIfEmpty(Group& group);
+  void EraseIfEmpty(const PoolKey& key);
   void ArmSweep(std::chrono::steady_clock::time_point when);
   void Sweep();
 
