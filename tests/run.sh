@@ -27,10 +27,5 @@ cmake --build --preset asan -j "$jobs"
 step "each header compiles on its own"
 cmake --build --preset asan -j "$jobs" --target all_verify_interface_header_sets
 
-step "run the tests"
-status=0
-ctest --preset asan --output-on-failure "$@" || status=$?
-printf '\ntests/run.sh: %s after %d min %02d s\n' \
-  "$([ $status -eq 0 ] && echo 'all passed' || echo 'FAILED, see above')" \
-  $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60))
-exit $status
+step "run the tests, $jobs at a time; lint, unit tests, the plugin, then the mesh"
+exec ctest --preset asan --output-on-failure -j "$jobs" "$@"
