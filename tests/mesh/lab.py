@@ -226,10 +226,12 @@ class Lab:
         if keep and self.folder and os.path.isdir(self.folder):
             shutil.copytree(self.folder, os.path.join(keep, os.path.basename(self.folder)),
                             ignore=lambda f, names: [n for n in names if n.endswith(".sock")])
+        # The wire first, by name: a namespace's own devices go some time after the namespace.
+        for device in [n.wire_port for n in self.nodes] + ["wire"]:
+            run(["ip", "link", "delete", device], check=False)
         for name in [p.name for p in self.pods] + [n.name for n in self.nodes]:
             if os.path.exists(NETNS + name):
                 run(["ip", "netns", "delete", name], check=False)
         self.pods, self.captures = [], []
-        run(["ip", "link", "delete", "wire"], check=False)
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
