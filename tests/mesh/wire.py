@@ -71,9 +71,12 @@ class Capture:
                 or (s.source in addresses_b and s.destination in addresses_a)]
 
     def ports_between(self, pod, other):
-        """The server ports that connections between the two pods went to: the SYNs' targets."""
-        return {s.destination_port for s in self.between(set(pod.addresses), set(other.addresses))
-                if s.flags & SYN and not s.flags & ACK}
+        """The server ports that connections between the two pods went to: the SYN's target, and of
+        a connection that is older than the capture the port that is not a client's."""
+        between = self.between(set(pod.addresses), set(other.addresses))
+        opened = {_flow(s): s.destination_port for s in between if s.flags & SYN
+                  and not s.flags & ACK}
+        return {opened.get(_flow(s)) or min(s.source_port, s.destination_port) for s in between}
 
     def tunnels(self, pod, other):
         """How many connections to port 15008 the pod opened to the other."""
@@ -91,6 +94,11 @@ class Capture:
                 return True
             tails[flow] = data[-(len(secret) - 1):] if len(secret) > 1 else b""
         return False
+
+
+def _flow(segment):
+    """The same for both directions of a connection."""
+    return frozenset((segment[:2], segment[2:4]))
 
 
 def starts_tls(payload):
