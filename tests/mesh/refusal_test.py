@@ -69,11 +69,10 @@ class Refusal(MeshCase):
         self.assertTrue(self.http2_settings(client_context(self.mesh.leaf(STRANGER))))
 
     def test_a_client_without_certificate_is_refused(self):
-        self.assert_refused(client_context(), "did not return a certificate", "no certificate")
+        self.assert_refused(client_context(), "presented no certificate")
 
     def test_a_certificate_of_another_authority_is_refused(self):
-        self.assert_refused(client_context(self.others.leaf(STRANGER)), "certificate verify failed",
-                            "unable to get local issuer", "self-signed", "unknown authority")
+        self.assert_refused(client_context(self.others.leaf(STRANGER)), "signed by an unknown ca")
 
     def test_an_expired_certificate_is_refused(self):
         leaf = self.mesh.leaf(STRANGER, end="20210101000000Z")
@@ -81,16 +80,15 @@ class Refusal(MeshCase):
 
     def test_another_trust_domain_is_refused(self):
         leaf = self.mesh.leaf("URI:spiffe://elsewhere.example/ns/demo/sa/client")
-        self.assert_refused(client_context(leaf), "trust domain")
+        self.assert_refused(client_context(leaf), "other trust domain")
 
     def test_a_certificate_without_spiffe_identity_is_refused(self):
         for name in ("DNS:client.demo", "URI:spiffe://cluster.local/demo/client"):
-            self.assert_refused(client_context(self.mesh.leaf(name)), "spiffe", "identity",
-                                "trust domain")
+            self.assert_refused(client_context(self.mesh.leaf(name)), "no spiffe identity")
 
     def test_tls_1_2_is_refused(self):
         context = client_context(self.mesh.leaf(STRANGER), ssl.TLSVersion.TLSv1_2)
-        self.assert_refused(context, "protocol", "version")
+        self.assert_refused(context, "unsupported protocol")
 
     def test_a_server_with_another_identity_gets_no_payload(self):
         """A pod said to be in the mesh whose 15008 presents another service account."""
@@ -116,7 +114,7 @@ class Refusal(MeshCase):
         self.assertNotIn(secret.encode(), b"".join(received))
         line = wait_until("the client's tunnel logs why", lambda: [
             row for row in tunnel.log().splitlines() if impostor.ip in row and "error=" in row])[-1]
-        self.assertIn("identity", line.lower())
+        self.assertIn("wrong identity", line)
         self.lab.remove_pod(impostor)
 
     @staticmethod
