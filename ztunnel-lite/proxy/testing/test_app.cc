@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <fstream>
 #include <map>
 
 #include "lib/net/netns.h"
@@ -77,6 +79,24 @@ void AppSocket::EndSending() { shutdown(fd_.get(), SHUT_WR); }
 void AppSocket::Reset() {
   (void)net::SetResetOnClose(fd_.get());
   fd_.Reset();
+}
+
+bool ListensOn(const UniqueFd& netns, uint16_t port) {
+  // proc(5): local address:port in hexadecimal, remote address:port, state; 0A is TCP_LISTEN.
+  char wanted[8];
+  std::snprintf(wanted, sizeof(wanted), ":%04X", port);
+  auto listed = net::InNetns(netns.get(), [&]() -> Result<bool> {
+    for (const char* path : {"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"}) {
+      std::ifstream file(path);
+      std::string number, local, remote, state, rest;
+      while (file >> number >> local >> remote >> state && std::getline(file, rest)) {
+        if (local.ends_with(wanted) && state == "0A") return true;
+      }
+    }
+    return false;
+  });
+  EXPECT_TRUE(listed);
+  return listed && *listed;
 }
 
 AppSocket ConnectFrom(const UniqueFd& netns, const net::Endpoint& to) {

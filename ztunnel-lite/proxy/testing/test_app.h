@@ -37,6 +37,10 @@ class AppSocket {
   bool was_reset_ = false;
 };
 
+// Whether anybody listens on the TCP port in that namespace, as the kernel lists it; asking by
+// connecting would change what is asked about.
+bool ListensOn(const UniqueFd& netns, uint16_t port);
+
 // Connects from inside a pod; not valid if refused or reset at once.
 AppSocket ConnectFrom(const UniqueFd& netns, const net::Endpoint& to);
 
