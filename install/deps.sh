@@ -35,6 +35,14 @@ installed() {
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# An installation that Ctrl-C ended half-way would make every later one fail.
+finish_interrupted_install() {
+  [ -n "$(dpkg --audit)" ] || [ -n "$(ls /var/lib/dpkg/updates)" ] || return 0
+  say "finishing an installation that was interrupted"
+  dpkg --configure -a </dev/null >&2 || true
+  apt-get --fix-broken install "$@" </dev/null >&2
+}
+
 apt_install() {
   local missing=() package
   for package in "$@"; do
@@ -50,7 +58,10 @@ apt_install() {
     exit 1
   fi
   export DEBIAN_FRONTEND=noninteractive
-  local options=(-y -q --no-install-recommends -o Dpkg::Use-Pty=0 -o Acquire::Retries=3)
+  # Another apt may be at work, as on a machine that has just started.
+  local options=(-y -q --no-install-recommends -o Dpkg::Use-Pty=0 -o Acquire::Retries=3
+    -o DPkg::Lock::Timeout=300)
+  finish_interrupted_install "${options[@]}"
   # The package lists of a fresh machine are empty or old: fetch them only if it does not go without.
   if ! apt-get install "${options[@]}" "${missing[@]}" </dev/null >&2; then
     say "fetching newer package lists"

@@ -14,8 +14,9 @@ import sys
 import threading
 
 CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
-MS_REC, MS_PRIVATE, MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x4000, 0x40000, 0x2, 0x4, 0x8
+MS_BIND, MS_REC, MS_PRIVATE, MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x1000, 0x4000, 0x40000, 0x2, 0x4, 0x8
 PR_SET_PDEATHSIG = 1
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -42,14 +43,23 @@ def _loopback_up():
         fcntl.ioctl(handle, 0x8914, request)  # SIOCSIFFLAGS
 
 
-def _become_init():
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def _make_mounts():
     _mount("none", "/", "", MS_REC | MS_PRIVATE)
     _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    source_tree = os.open(ROOT, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     for folder in ("/run", "/var/lib"):
         _mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
     for folder in ("/run/netns", "/run/lock", "/var/lib/cni"):
         os.mkdir(folder)
+    if not os.path.isdir(ROOT):  # the clone is in one of the folders that are now empty
+        os.makedirs(ROOT)
+        _mount(f"/proc/self/fd/{source_tree}", ROOT, "", MS_BIND)
+    os.close(source_tree)
+
+
+def _become_init():
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _make_mounts()
     _loopback_up()
     stopped = []
 
@@ -59,6 +69,7 @@ def _become_init():
             raise Stopped(signal.Signals(number).name)
     for number in FORWARDED:
         signal.signal(number, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
 
 
 def _wait_for(child, detach_pipe, pid_path):
@@ -68,6 +79,7 @@ def _wait_for(child, detach_pipe, pid_path):
         os.kill(child, number)
     for number in FORWARDED:
         signal.signal(number, forward)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
     status = os.read(detach_pipe, 1)  # empty when the child ended without detaching
     if status:
         with open(pid_path, "w", encoding="ascii") as file:
@@ -89,6 +101,7 @@ def enter(pid_path=None):
     sys.stdout.flush()
     sys.stderr.flush()
     read_end, write_end = os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # until both processes can handle them
     child = os.fork()
     if child:
         os.close(write_end)
