@@ -25,10 +25,11 @@ AMBIENT = {"istio.io/dataplane-mode": "ambient"}
 
 
 class Lab:
-    def __init__(self, main_plugin="ptp", ipv6=True, environment=None):
+    def __init__(self, main_plugin="ptp", ipv6=True, environment=None, tunnels=(None, None)):
         self.main_plugin, self.ipv6 = main_plugin, ipv6
         self.environment = dict(environment or {})
         self.plugin_folder = os.environ.get("CNI_PLUGIN_DIR") or "/usr/lib/cni"
+        self.tunnels = tunnels  # another tunnel's command line for a node, None for ours
         self.folder = self.control = None
         self.nodes, self.pods, self.programs, self.captures = [], [], [], []
 
@@ -51,7 +52,7 @@ class Lab:
         self.manifests = ManifestFolder(os.path.join(self.folder, "manifests"))
         self.control_data = os.path.join(self.folder, "control")
         self.root_certificate = os.path.join(self.control_data, "root-cert.pem")
-        self.nodes = [Node(self, 1), Node(self, 2)]
+        self.nodes = [Node(self, 1, self.tunnels[0]), Node(self, 2, self.tunnels[1])]
         self._make_wire()
         for node in self.nodes:
             node.make_network()

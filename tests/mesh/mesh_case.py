@@ -13,10 +13,12 @@ class MeshCase(unittest.TestCase):
     """A client on node-a and a server on node-b in the mesh, a plain pod on node-b outside."""
     main_plugin = "ptp"
     environment = {}
+    tunnels = (None, None)
 
     @classmethod
     def setUpClass(cls):
-        cls.lab = Lab(main_plugin=cls.main_plugin, environment=cls.environment)
+        cls.lab = Lab(main_plugin=cls.main_plugin, environment=cls.environment,
+                      tunnels=cls.tunnels)
         cls.addClassCleanup(cls.lab.close)
         cls.lab.__enter__()
         try:

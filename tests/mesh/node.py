@@ -29,6 +29,12 @@ def binary(name):
     return path
 
 
+def tunnel_under_test():
+    """The tunnel's command line; AMBIT_TUNNEL_UNDER_TEST puts another one's binary in its place."""
+    other = os.environ.get("AMBIT_TUNNEL_UNDER_TEST")
+    return [other, "proxy", "ztunnel"] if other else [binary("ztunnel-lite")]
+
+
 def find_cnitool():
     for path in (os.environ.get("CNITOOL"), shutil.which("cnitool"),
                  os.path.join(ROOT, "out", "tools", "bin", "cnitool")):
@@ -40,7 +46,7 @@ def find_cnitool():
 class Node:
     """A network namespace with the programs of one node. number: 1 or 2."""
 
-    def __init__(self, lab, number):
+    def __init__(self, lab, number, tunnel_command=None):
         self.lab, self.number = lab, number
         self.name = f"node-{'ab'[number - 1]}"
         self.netns = NETNS + self.name
@@ -51,6 +57,7 @@ class Node:
         self.agent_socket = os.path.join(self.folder, "agent.sock")
         self.zds_socket = os.path.join(self.folder, "ztunnel.sock")
         self.token = secrets.token_hex(16)
+        self.tunnel_command = tunnel_command or tunnel_under_test()
         self.agent = self.tunnel = None
 
     def make_network(self):
@@ -109,7 +116,7 @@ class Node:
                          "ZTUNNEL_UDS_ADDRESS": self.zds_socket,
                          **self.lab.environment})
         self.tunnel = Program(
-            f"ztunnel-{self.name}", [binary("ztunnel-lite")], self.lab.log_folder,
+            f"ztunnel-{self.name}", self.tunnel_command, self.lab.log_folder,
             self.netns, {"NODE_NAME": self.name, "INPOD_UDS": self.zds_socket,
                          "XDS_ADDRESS": server, "CA_ADDRESS": server,
                          "XDS_ROOT_CA": self.lab.root_certificate,
