@@ -4,10 +4,12 @@
   apps.py say PORT              answers each line with who asked: "10.77.1.2 said: ..."
   apps.py banner PORT           speaks first: a greeting, then the line it got back
   apps.py hash PORT             reads to the end of the request, answers its length and SHA-256
+  apps.py early PORT            answers and ends its half first, then reads and judges the request
   apps.py hold PORT             answers one byte per byte, keeps connections open
   apps.py ask HOST PORT LINE    sends a line, prints the answer
   apps.py greet HOST PORT LINE  waits for the banner before it sends a line, prints both
-  apps.py load HOST PORT COUNT CONCURRENCY SEED   random requests to `hash`; fails on any difference
+  apps.py load HOST HASH_PORT EARLY_PORT COUNT CONCURRENCY SEED
+                                random requests to `hash` and `early`; fails on any difference
 """
 import asyncio
 import hashlib
@@ -47,6 +49,19 @@ async def answer_hash(reader, writer):
     body = random.Random(count).randbytes(count % 70000)
     digest.update(body)
     writer.write(f"{count} {len(body)} {digest.hexdigest()}\n".encode() + body)
+
+
+def seeded_bytes(seed, size):
+    return random.Random(seed).randbytes(size)
+
+
+async def answer_early(reader, writer):
+    seed, size = map(int, (await reader.readline()).split())
+    writer.write(seeded_bytes(seed, seed % 70000))
+    writer.write_eof()
+    # The client knows the whole answer before it sends the rest of its request.
+    exact = await reader.read(-1) == seeded_bytes(seed + 1, size)
+    print("exact" if exact else f"request {seed} of {size} bytes differs", flush=True)
 
 
 async def answer_hold(reader, writer):
@@ -102,10 +117,29 @@ def greet(host, port, line):
     return 0
 
 
+def random_size(rng):
+    return rng.choice((0, 1, rng.randrange(100), rng.randrange(5000), rng.randrange(120000)))
+
+
+async def early_request(host, port, rng):
+    """The server ends first; it prints whether what it got after that was right."""
+    reader, writer = await asyncio.open_connection(host, port)
+    seed, size = rng.randrange(1 << 32), random_size(rng)
+    writer.write(f"{seed} {size}\n".encode())
+    answer = await reader.read(-1)
+    if answer != seeded_bytes(seed, seed % 70000):
+        raise ValueError(f"got {len(answer)} bytes, other than the {seed % 70000} that were sent")
+    writer.write(seeded_bytes(seed + 1, size))
+    writer.write_eof()
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    return len(answer) + size
+
+
 async def one_request(host, port, rng):
     reader, writer = await asyncio.open_connection(host, port)
-    body = rng.randbytes(rng.choice((0, 1, rng.randrange(100), rng.randrange(5000),
-                                     rng.randrange(120000))))
+    body = rng.randbytes(random_size(rng))
     writer.write(body)
     writer.write_eof()
     line = await reader.readline()
@@ -119,7 +153,7 @@ async def one_request(host, port, rng):
     return len(body) + len(rest)
 
 
-async def load(host, port, count, concurrency, seed):
+async def load(host, hash_port, early_port, count, concurrency, seed):
     rng, moved, failures = random.Random(seed), 0, []
     queue = iter(range(count))
 
@@ -127,7 +161,9 @@ async def load(host, port, count, concurrency, seed):
         nonlocal moved
         for number in queue:
             try:
-                size = await asyncio.wait_for(one_request(host, port, rng), LIMIT_SECONDS)
+                request = (early_request(host, early_port, rng) if number % 4 == 0
+                           else one_request(host, hash_port, rng))
+                size = await asyncio.wait_for(request, LIMIT_SECONDS)
                 moved += size
             except Exception as error:  # counted and shown
                 failures.append(f"request {number}: {type(error).__name__}: {error}")
@@ -140,7 +176,7 @@ async def load(host, port, count, concurrency, seed):
 
 def main(arguments):
     servers = {"say": answer_say, "banner": answer_banner, "hash": answer_hash,
-               "hold": answer_hold}
+               "early": answer_early, "hold": answer_hold}
     match arguments:
         case [name, port] if name in servers:
             asyncio.run(serve(servers[name], int(port)))
@@ -149,8 +185,8 @@ def main(arguments):
             return ask(host, port, line)
         case ["greet", host, port, line]:
             return greet(host, port, line)
-        case ["load", host, port, count, concurrency, seed]:
-            return asyncio.run(load(host, int(port), int(count), int(concurrency), seed))
+        case ["load", host, *numbers, seed] if len(numbers) == 4:
+            return asyncio.run(load(host, *map(int, numbers), seed))
     print(__doc__)
     return 2
 
