@@ -149,8 +149,8 @@ Result<void> App::Impl::Start() {
   proxies_ = std::move(*proxies);
   lifecycle_ = std::make_unique<PodLifecycle>(config_, mesh_, credentials_, *proxies_);
   pods_ = std::make_unique<zds::PodSet>(*lifecycle_, readiness_, metrics_);
-  admin::AdminContext admin{[this] { return SnapshotOf(config_, mesh_, credentials_, *pods_); },
-                            [this] { RequestStop(); }, log_, config_.log_filter};
+  auto snapshot = [this] { return SnapshotOf(config_, mesh_, credentials_, *pods_, traffic_); };
+  admin::AdminContext admin{snapshot, [this] { RequestStop(); }, log_, config_.log_filter};
   auto servers = admin::Servers::Start({config_, control_, readiness_, metrics_, std::move(admin)});
   if (!servers) return std::unexpected(servers.error());
   servers_ = std::move(*servers);

@@ -22,7 +22,8 @@ admin::CertificateState StateOf(const identity::CredentialCache::Status& status)
 }  // namespace
 
 admin::Snapshot SnapshotOf(const config::Config& config, const state::MeshState& mesh,
-                           const identity::CredentialCache& credentials, const zds::PodSet& pods) {
+                           const identity::CredentialCache& credentials, const zds::PodSet& pods,
+                           const telemetry::TrafficMeter& traffic) {
   admin::Snapshot out;
   out.config = config;
   out.workloads = mesh.AllWorkloads();
@@ -36,6 +37,7 @@ admin::Snapshot SnapshotOf(const config::Config& config, const state::MeshState&
     const auto& [pod, up] = entry;
     out.pods[uid] = {up, pod.name, pod.ns, pod.service_account};
   }
+  out.connections = traffic.ListOpen();
   return out;
 }
 

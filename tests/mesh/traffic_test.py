@@ -1,4 +1,6 @@
 """Labelled and unlabelled pods talk across two nodes, seen from the apps, the wire and the logs."""
+import json
+
 import mesh_case
 from lab import AMBIENT
 from mesh_case import VIP, VIP6, MeshCase
@@ -89,6 +91,29 @@ class TrafficOverPtp(MeshCase):
                            and f'dst.identity="{self.server.spiffe}"' in line
                            for line in tunnel.log().splitlines())
             wait_until(f"{node.name} logs the {direction} connection", logged)
+
+    def test_an_open_connection_is_in_the_config_dump_of_both_tunnels(self):
+        self.server.serve("hold", 8083)
+
+        def shown(pod, direction):  # once the answer's bytes have been counted
+            state = json.loads(pod.node.get(15000, "/config_dump")[1])["workloadState"][pod.uid]
+            return [c for c in state.get("connections", {}).get(direction, [])
+                    if (c["bytesSent"], c["bytesReceived"]) == (5, 5)]
+        with self.client.connect(self.server.ip, 8083) as connection:
+            connection.sendall(b"still")
+            self.assertEqual(connection.recv(100), b"still")
+            [outbound], [inbound] = (
+                wait_until(f"{pod.name} has the connection", lambda p=pod, d=way: shown(p, d))
+                for pod, way in ((self.client, "outbound"), (self.server, "inbound")))
+            source = connection.getsockname()
+            self.assertEqual(outbound["src"], f"{source[0]}:{source[1]}")
+            self.assertEqual(outbound["originalDst"], f"{self.server.ip}:8083")
+            self.assertEqual(inbound["actualDst"], f"{self.server.ip}:8083")
+            for side in (outbound, inbound):
+                self.assertEqual((side["protocol"], side["srcIdentity"], side["dstIdentity"]),
+                                 ("HBONE", self.client.spiffe, self.server.spiffe))
+        wait_until("it is gone from both", lambda: not shown(self.client, "outbound")
+                   and not shown(self.server, "inbound"))
 
     def test_an_unlabelled_pod_has_no_rules(self):
         self.assertNotIn("ambit", self.plain.run("nft", "list", "tables").stdout)

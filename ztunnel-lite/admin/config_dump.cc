@@ -237,10 +237,58 @@ Json CertificatesJson(const std::vector<identity::CertificateFacts>& certificate
   return out;
 }
 
-Json PodJson(const PodState& pod) {
-  return {{"state", pod.up ? "Up" : "Pending"},
-          {"info",
-           {{"name", pod.name}, {"namespace", pod.ns}, {"serviceAccount", pod.service_account}}}};
+// src, originalDst, actualDst and protocol as istioctl reads them. originalDst is what the client
+// asked for, as far as it is known: the service, otherwise its address.
+Json ConnectionJson(const telemetry::OpenConnection& connection) {
+  const auto& info = *connection.info;
+  bool outbound = info.reporter == telemetry::Reporter::kSource;
+  std::string app = info.hbone_authority.value_or(info.destination.ToString());
+  Json out;
+  out["src"] = info.source.ToString();
+  if (info.destination_service) {
+    out["originalDst"] = info.destination_service->hostname;
+  } else {
+    out["originalDst"] = outbound ? Json(app) : Json();
+  }
+  out["actualDst"] = outbound ? info.destination.ToString() : app;
+  out["protocol"] = info.mutual_tls ? "HBONE" : "TCP";
+  AddText(out, "srcIdentity", info.source_identity);
+  AddText(out, "dstIdentity", info.destination_identity);
+  out["bytesSent"] = outbound ? connection.received : connection.sent;
+  out["bytesReceived"] = outbound ? connection.sent : connection.received;
+  out["ageMs"] = connection.age.count();
+  return out;
+}
+
+struct PodConnections {
+  Json inbound = Json::array();
+  Json outbound = Json::array();
+};
+// By namespace and name of the pod on whose side they are.
+using ConnectionTable = std::map<std::pair<std::string, std::string>, PodConnections>;
+
+ConnectionTable SortByPod(const std::vector<telemetry::OpenConnection>& connections) {
+  ConnectionTable table;
+  for (const auto& connection : connections) {
+    const auto& info = *connection.info;
+    bool outbound = info.reporter == telemetry::Reporter::kSource;
+    const auto& local = outbound ? info.source_workload : info.destination_workload;
+    if (!local) continue;
+    auto& pod = table[{local->ns, local->name}];
+    (outbound ? pod.outbound : pod.inbound).push_back(ConnectionJson(connection));
+  }
+  return table;
+}
+
+Json PodJson(const PodState& pod, const ConnectionTable& connections) {
+  Json out = {
+      {"state", pod.up ? "Up" : "Pending"},
+      {"info",
+       {{"name", pod.name}, {"namespace", pod.ns}, {"serviceAccount", pod.service_account}}}};
+  if (auto found = connections.find({pod.ns, pod.name}); found != connections.end()) {
+    out["connections"] = {{"inbound", found->second.inbound}, {"outbound", found->second.outbound}};
+  }
+  return out;
 }
 
 // Nothing secret: neither tokens nor headers.
@@ -302,7 +350,10 @@ std::string ConfigDump(const Snapshot& snapshot) {
                                    {"rootCerts", CertificatesJson(certificate.roots)}});
   }
   out["workloadState"] = Json::object();
-  for (const auto& [uid, pod] : snapshot.pods) out["workloadState"][uid] = PodJson(pod);
+  const auto connections = SortByPod(snapshot.connections);
+  for (const auto& [uid, pod] : snapshot.pods) {
+    out["workloadState"][uid] = PodJson(pod, connections);
+  }
   out["version"] = VersionJson();
   out["config"] = ConfigJson(snapshot.config);
   // Names come from others and need not be UTF-8.

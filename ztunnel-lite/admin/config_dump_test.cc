@@ -89,6 +89,59 @@ TEST(ConfigDump, ShowsCertificatesAndPods) {
       "namespace": "default", "serviceAccount": "sa"}})"));
 }
 
+telemetry::OpenConnection Open(telemetry::Reporter reporter, const std::string& destination) {
+  auto info = std::make_shared<telemetry::ConnectionInfo>();
+  info->reporter = reporter;
+  info->source = net::Endpoint::Parse("10.0.0.1:40000").value();
+  info->destination = net::Endpoint::Parse(destination).value();
+  auto pod = std::make_shared<const state::Workload>(Pod());
+  (reporter == telemetry::Reporter::kSource ? info->source_workload : info->destination_workload) =
+      pod;
+  return {info, 11, 22, std::chrono::milliseconds(33)};
+}
+
+telemetry::OpenConnection OpenHbone(telemetry::Reporter reporter) {
+  auto connection = Open(reporter, "10.0.0.9:15008");
+  auto info = std::make_shared<telemetry::ConnectionInfo>(*connection.info);
+  info->hbone_authority = "10.0.0.9:8080";
+  info->source_identity = "spiffe://td/ns/a/sa/client";
+  info->destination_identity = "spiffe://td/ns/a/sa/server";
+  info->mutual_tls = true;
+  connection.info = info;
+  return connection;
+}
+
+TEST(ConfigDump, ShowsTheOpenConnectionsOfAPodAsIstioctlReadsThem) {
+  Snapshot snapshot;
+  snapshot.pods["u"] = {true, "web", "default", "sa"};
+  snapshot.pods["v"] = {true, "other", "default", "sa"};
+  auto by_service = Open(telemetry::Reporter::kSource, "10.0.0.8:8080");
+  auto info = std::make_shared<telemetry::ConnectionInfo>(*by_service.info);
+  auto service = std::make_shared<state::Service>();
+  service->hostname = "web.default.svc";
+  info->destination_service = service;
+  by_service.info = info;
+  snapshot.connections = {OpenHbone(telemetry::Reporter::kSource), by_service,
+                          OpenHbone(telemetry::Reporter::kDestination),
+                          Open(telemetry::Reporter::kDestination, "10.0.0.2:80")};
+  Json dump = Dump(snapshot)["workloadState"];
+  EXPECT_FALSE(dump["v"].contains("connections"));
+  EXPECT_EQ(dump["u"]["connections"]["outbound"], Json::parse(R"([
+      {"src": "10.0.0.1:40000", "originalDst": "10.0.0.9:8080", "actualDst": "10.0.0.9:15008",
+       "protocol": "HBONE", "srcIdentity": "spiffe://td/ns/a/sa/client",
+       "dstIdentity": "spiffe://td/ns/a/sa/server", "bytesSent": 11, "bytesReceived": 22,
+       "ageMs": 33},
+      {"src": "10.0.0.1:40000", "originalDst": "web.default.svc", "actualDst": "10.0.0.8:8080",
+       "protocol": "TCP", "bytesSent": 11, "bytesReceived": 22, "ageMs": 33}])"));
+  EXPECT_EQ(dump["u"]["connections"]["inbound"], Json::parse(R"([
+      {"src": "10.0.0.1:40000", "originalDst": null, "actualDst": "10.0.0.9:8080",
+       "protocol": "HBONE", "srcIdentity": "spiffe://td/ns/a/sa/client",
+       "dstIdentity": "spiffe://td/ns/a/sa/server", "bytesSent": 22, "bytesReceived": 11,
+       "ageMs": 33},
+      {"src": "10.0.0.1:40000", "originalDst": null, "actualDst": "10.0.0.2:80",
+       "protocol": "TCP", "bytesSent": 22, "bytesReceived": 11, "ageMs": 33}])"));
+}
+
 TEST(ConfigDump, ContainsNoSecretAndSurvivesNamesThatAreNotUtf8) {
   Snapshot snapshot;
   snapshot.config.auth_token_literal = "hidden-token";

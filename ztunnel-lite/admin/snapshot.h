@@ -7,6 +7,7 @@
 #include "ztunnel-lite/config/config.h"
 #include "ztunnel-lite/identity/ca/certificate_facts.h"
 #include "ztunnel-lite/state/mesh_state.h"
+#include "ztunnel-lite/telemetry/open_connections.h"
 
 // Purpose  what the admin pages show, gathered as values, so that a page is a pure function.
 namespace ambit::admin {
@@ -28,7 +29,8 @@ struct Snapshot {
   std::map<std::string, std::vector<state::ServiceEndpoint>> endpoints;  // by Service::Key()
   std::vector<state::PolicyPtr> policies;
   std::vector<CertificateState> certificates;
-  std::map<std::string, PodState> pods;  // by Kubernetes uid
+  std::map<std::string, PodState> pods;                // by Kubernetes uid
+  std::vector<telemetry::OpenConnection> connections;  // of all pods
   config::Config config;
 };
 

@@ -16,17 +16,24 @@ prometheus::Gauge& SocketGauge(prometheus::Registry& registry, const char* repor
       .Add({{"reporter", reporter}});
 }
 
+// The one thread that writes it needs no read-modify-write that others could come between.
+void AddTo(std::atomic<uint64_t>& total, uint64_t bytes) {
+  total.store(total.load(kRelaxed) + bytes, kRelaxed);
+}
+
 class MeteredRecord : public ConnectionRecord {
  public:
-  MeteredRecord(ConnectionInfo info, SeriesTable& table, observe::Log& log, const Clock& clock)
-      : info_(std::move(info)),
-        table_(table),
+  MeteredRecord(ConnectionInfo info, SeriesTable& table, OpenConnections& open, observe::Log& log,
+                const Clock& clock)
+      : table_(table),
+        open_(open),
         log_(log),
         clock_(clock),
-        start_(clock.Steady()),
-        series_(table.Find(info_, Flag::kNone)) {
+        live_(std::make_shared<LiveConnection>(std::move(info), clock.Steady())),
+        place_(open_.Add(live_)),
+        series_(table.Find(live_->info, Flag::kNone)) {
     series_->opened.fetch_add(1, kRelaxed);
-    LogOpened(log_, info_);
+    LogOpened(log_, live_->info);
   }
   ~MeteredRecord() override {
     if (!finished_) Finish(Flag::kNone, Error(ErrorCode::kCancelled, "closed due to drain"));
@@ -35,8 +42,8 @@ class MeteredRecord : public ConnectionRecord {
   MeteredRecord& operator=(const MeteredRecord&) = delete;
 
   void AddBytes(uint64_t received, uint64_t sent) override {
-    received_ += received;
-    sent_ += sent;
+    AddTo(live_->received, received);
+    AddTo(live_->sent, sent);
     if (received != 0) series_->received_bytes.fetch_add(received, kRelaxed);
     if (sent != 0) series_->sent_bytes.fetch_add(sent, kRelaxed);
   }
@@ -50,21 +57,23 @@ class MeteredRecord : public ConnectionRecord {
  private:
   void Finish(Flag flag, const std::optional<Error>& error) {
     finished_ = true;
-    auto series = flag == Flag::kNone ? series_ : table_.Find(info_, flag);
+    open_.Remove(place_);
+    auto series = flag == Flag::kNone ? series_ : table_.Find(live_->info, flag);
     series->closed.fetch_add(1, kRelaxed);
     if (flag != Flag::kNone) series->failed.fetch_add(1, kRelaxed);
-    auto duration = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Steady() - start_);
-    LogComplete(log_, info_, {received_, sent_, duration, error ? &*error : nullptr});
+    auto duration =
+        std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Steady() - live_->start);
+    LogComplete(log_, live_->info,
+                {live_->received, live_->sent, duration, error ? &*error : nullptr});
   }
 
-  const ConnectionInfo info_;
   SeriesTable& table_;
+  OpenConnections& open_;
   observe::Log& log_;
   const Clock& clock_;
-  const std::chrono::steady_clock::time_point start_;
+  const std::shared_ptr<LiveConnection> live_;
+  const OpenConnections::Place place_;
   const std::shared_ptr<Series> series_;
-  uint64_t received_ = 0;
-  uint64_t sent_ = 0;
   bool finished_ = false;
 };
 
@@ -86,7 +95,7 @@ TrafficMeter::TrafficMeter(MetricsRegistry& registry, observe::Log& log, const C
       destination_sockets_(SocketGauge(registry, "destination")) {}
 
 std::unique_ptr<ConnectionRecord> TrafficMeter::Open(ConnectionInfo info) {
-  return std::make_unique<MeteredRecord>(std::move(info), series_, log_, clock_);
+  return std::make_unique<MeteredRecord>(std::move(info), series_, open_, log_, clock_);
 }
 
 void TrafficMeter::EarlyDeny(Reporter reporter, const net::Endpoint& source,

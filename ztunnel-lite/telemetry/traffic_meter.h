@@ -3,6 +3,7 @@
 #include "lib/base/clock.h"
 #include "lib/observe/log.h"
 #include "lib/observe/metrics.h"
+#include "ztunnel-lite/telemetry/open_connections.h"
 #include "ztunnel-lite/telemetry/series.h"
 #include "ztunnel-lite/telemetry/traffic.h"
 
@@ -27,6 +28,8 @@ class TrafficMeter : public Traffic {
   std::unique_ptr<ConnectionRecord> Open(ConnectionInfo info) override;
   void EarlyDeny(Reporter reporter, const net::Endpoint& source, const net::Endpoint& destination,
                  const Error& error) override;
+  // Those that are open now, oldest first. Any thread.
+  std::vector<OpenConnection> ListOpen() const { return open_.List(clock_.Steady()); }
   void SocketOpened(Reporter reporter) override { SocketsOf(reporter).Increment(); }
   void SocketClosed(Reporter reporter) override { SocketsOf(reporter).Decrement(); }
 
@@ -38,6 +41,7 @@ class TrafficMeter : public Traffic {
   SeriesTable& series_;
   observe::Log& log_;
   const Clock& clock_;
+  OpenConnections open_;
   prometheus::Gauge& source_sockets_;
   prometheus::Gauge& destination_sockets_;
 };

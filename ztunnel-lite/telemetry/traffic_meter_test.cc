@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 namespace ambit::telemetry {
 namespace {
 
@@ -157,6 +159,45 @@ TEST_F(TrafficMeterTest, SocketsAreCountedPerReporter) {
   meter_.SocketOpened(Reporter::kDestination);
   meter_.SocketClosed(Reporter::kDestination);
   EXPECT_THAT(Metrics(), HasSubstr("istio_tcp_sockets_open{reporter=\"destination\"} 1\n"));
+}
+
+TEST_F(TrafficMeterTest, ListsTheConnectionsThatAreOpen) {
+  auto first = meter_.Open(Hbone(Reporter::kSource));
+  clock_.now += std::chrono::milliseconds(5);
+  auto second = meter_.Open(Hbone(Reporter::kDestination));
+  first->AddBytes(11, 22);
+  first->AddBytes(1, 0);
+  clock_.now += std::chrono::milliseconds(2);
+  auto open = meter_.ListOpen();
+  ASSERT_EQ(open.size(), 2u);
+  EXPECT_EQ(open[0].info->reporter, Reporter::kSource);
+  EXPECT_EQ(open[0].received, 12u);
+  EXPECT_EQ(open[0].sent, 22u);
+  EXPECT_EQ(open[0].age, std::chrono::milliseconds(7));
+  EXPECT_EQ(open[1].info->reporter, Reporter::kDestination);
+  EXPECT_EQ(open[1].age, std::chrono::milliseconds(2));
+  first->FinishOk();
+  EXPECT_EQ(meter_.ListOpen().size(), 1u);
+  second.reset();
+  EXPECT_TRUE(meter_.ListOpen().empty());
+  // What was listed stays readable.
+  EXPECT_EQ(open[0].info->source_identity, "spiffe://cluster.local/ns/default/sa/client");
+}
+
+TEST_F(TrafficMeterTest, OpenConnectionsAreListedWhileOthersComeAndGo) {
+  std::vector<std::jthread> workers;
+  for (int i = 0; i < 4; ++i) {
+    workers.emplace_back([this] {
+      for (int n = 0; n < 300; ++n) {
+        auto record = meter_.Open(Hbone(Reporter::kSource));
+        record->AddBytes(1, 1);
+        record->FinishOk();
+      }
+    });
+  }
+  for (int n = 0; n < 100; ++n) EXPECT_LE(meter_.ListOpen().size(), 4u);
+  workers.clear();
+  EXPECT_TRUE(meter_.ListOpen().empty());
 }
 
 TEST(SeriesTable, KeepsItsBoundAndWhatIsInUse) {
