@@ -94,7 +94,9 @@ void Connection::Abort() {
   error_code ignored;
   socket_.close(ignored);
   auto call = running_.lock();
-  if (!call) return;
+  // A handler that has ended must not be cancelled: outside the loop's run() the cancellation is
+  // queued, and nothing keeps what it points to until then.
+  if (!call || call->response) return;
   call->cancel.emit(asio::cancellation_type::terminal);
   call->done.cancel();
 }

@@ -333,6 +333,30 @@ TEST_F(ServerTest, DestructionCancelsTheHandlerThatRuns) {
   EXPECT_FALSE(std::filesystem::exists(path_));
 }
 
+// Answers in a later turn of the loop, which pauses before the connection hears of it.
+asio::awaitable<Response> AnswerInAPause(asio::io_context& io) {
+  co_await asio::post(io, asio::use_awaitable);
+  io.stop();
+  co_return Response{};
+}
+
+// A cancellation that is sent while the loop pauses waits in its queue, behind the end of what it
+// is to cancel.
+TEST(ServerWithoutAThread, DestructionBetweenAnAnswerAndItsWriteIsHarmless) {
+  TemporaryFolder folder;
+  asio::io_context io;
+  auto server = Server::ListenUnix(io, folder.File("s"), {},
+                                   [&io](const Request&) { return AnswerInAPause(io); });
+  ASSERT_TRUE(server.has_value()) << server.error().message();
+  UniqueFd client = ConnectTo(folder.File("s"));
+  SendText(client.get(), "GET / HTTP/1.1\r\n\r\n");
+  io.run();
+  server->reset();
+  io.restart();
+  io.run();
+  EXPECT_EQ(ReadToEnd(client.get()), "");
+}
+
 TEST_F(ServerTest, TheSocketOfASuccessorSurvives) {
   StartUnix(Echo);
   ASSERT_EQ(unlink(path_.c_str()), 0);
