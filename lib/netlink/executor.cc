@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "lib/base/unique_fd.h"
+#include "lib/netlink/channel.h"
 #include "lib/netlink/program.h"
 
 namespace ambit::netlink {
@@ -40,7 +41,7 @@ void SetBuffer(int fd, int forced, int plain, int bytes) {
   setsockopt(fd, SOL_SOCKET, plain, &bytes, sizeof(bytes));
 }
 
-Result<UniqueFd> OpenSocket(int family, size_t send_bytes) {
+Result<UniqueFd> OpenSocket(int family) {
   UniqueFd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family));
   if (!fd.valid()) {
     return FailErrno(errno,
@@ -49,7 +50,6 @@ Result<UniqueFd> OpenSocket(int family, size_t send_bytes) {
                          : "open a route netlink socket");
   }
   SetBuffer(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF, kReceiveBuffer);
-  SetBuffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF, static_cast<int>(send_bytes + 4096));
   // Both only make answers better: text in refusals, and no echo of the request.
   const int on = 1;
   setsockopt(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
@@ -227,13 +227,11 @@ Result<void> Await(int fd, const Transaction& transaction) {
   }
 }
 
-Result<void> RunTransaction(const Transaction& transaction) {
-  if (transaction.messages.empty()) return {};
+Result<void> RunOn(int fd, const Transaction& transaction) {
   const Bytes stream = Concatenate(transaction);
-  auto fd = OpenSocket(transaction.family, stream.size());
-  if (!fd) return Fail(fd.error());
-  if (auto sent = Send(fd->get(), stream); !sent) return sent;
-  return Await(fd->get(), transaction);
+  SetBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, static_cast<int>(stream.size() + 4096));
+  if (auto sent = Send(fd, stream); !sent) return sent;
+  return Await(fd, transaction);
 }
 
 }  // namespace
@@ -241,9 +239,27 @@ Result<void> RunTransaction(const Transaction& transaction) {
 Result<void> Run(const Program& program) {
   if (auto checked = Check(program); !checked) return checked;
   for (const Transaction& transaction : program.transactions) {
-    if (auto done = RunTransaction(transaction); !done) return done;
+    if (transaction.messages.empty()) continue;
+    auto fd = OpenSocket(transaction.family);
+    if (!fd) return Fail(fd.error());
+    if (auto done = RunOn(fd->get(), transaction); !done) return done;
   }
   return {};
+}
+
+Result<void> Channel::Run(const Transaction& transaction) {
+  if (auto checked = Check({{transaction}}); !checked) return checked;
+  if (transaction.messages.empty()) return {};
+  if (!socket_.valid() || family_ != transaction.family) {
+    auto fd = OpenSocket(transaction.family);
+    if (!fd) return Fail(fd.error());
+    socket_ = std::move(*fd);
+    family_ = transaction.family;
+  }
+  auto done = RunOn(socket_.get(), transaction);
+  // What the kernel may still answer belongs to no later transaction.
+  if (!done) socket_.Reset();
+  return done;
 }
 
 }  // namespace ambit::netlink

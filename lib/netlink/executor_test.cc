@@ -16,6 +16,7 @@
 #include <functional>
 #include <thread>
 
+#include "lib/netlink/channel.h"
 #include "lib/netlink/program.h"
 
 namespace ambit::netlink {
@@ -193,6 +194,45 @@ TEST(Executor, FiveHundredAcknowledgementsFitTheReceiveBuffer) {
     std::vector<Message> messages;
     for (int i = 0; i < 510; ++i) messages.push_back(AddTable("t" + std::to_string(i)));
     auto done = netlink::Run(Batch(messages));
+    EXPECT_TRUE(done.has_value()) << done.error().message();
+  });
+}
+
+TEST(Channel, RunsOneTransactionAfterTheOtherAlsoBehindARefusal) {
+  InFreshNetns([] {
+    Channel channel;
+    auto run = [&channel](const Message& message) {
+      return channel.Run(Batch({message}).transactions[0]);
+    };
+    EXPECT_TRUE(run(AddTable("one")).has_value());
+    EXPECT_TRUE(run(AddTable("two")).has_value());
+    auto refused = run(AddTable("two"));
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().sys_errno(), EEXIST);
+    EXPECT_TRUE(run(DeleteTable("two")).has_value());
+    EXPECT_TRUE(netlink::Run(Batch({DeleteTable("one")})).has_value());
+  });
+}
+
+TEST(Channel, TakesTransactionsOfBothFamilies) {
+  InFreshNetns([] {
+    Channel channel;
+    const Transaction route{NETLINK_ROUTE, {AddLoopbackAddress(htonl(0x0a000001))}};
+    EXPECT_TRUE(channel.Run(Batch({AddTable("one")}).transactions[0]).has_value());
+    EXPECT_TRUE(channel.Run(route).has_value());
+    EXPECT_TRUE(channel.Run({.family = NETLINK_NETFILTER, .messages = {}}).has_value());
+    EXPECT_EQ(channel.Run({.family = 42, .messages = {}}).error().code(),
+              ErrorCode::kInvalidArgument);
+  });
+}
+
+TEST(Channel, ALargeTransactionBehindASmallOneFitsTheSendBuffer) {
+  InFreshNetns([] {
+    Channel channel;
+    ASSERT_TRUE(channel.Run(Batch({AddTable("small")}).transactions[0]).has_value());
+    std::vector<Message> messages;
+    for (int i = 0; i < 510; ++i) messages.push_back(AddTable("t" + std::to_string(i)));
+    auto done = channel.Run(Batch(messages).transactions[0]);
     EXPECT_TRUE(done.has_value()) << done.error().message();
   });
 }

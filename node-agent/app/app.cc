@@ -200,7 +200,7 @@ asio::awaitable<void> App::VerifyRegularly() {
     if (stopping_) co_return;
     view_->RetryAnnotations();
     reconciler_->VerifyAll();
-    auto flushed = co_await probes_.Flush();
+    auto flushed = co_await probes_.Renew();
     if (!flushed) log_.Warn(kScope, flushed.error().Wrap("renew the host's probe rules").message());
   }
 }

@@ -6,6 +6,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -16,7 +17,8 @@
 namespace ambit::effects {
 
 // The addresses of all pods in the host's probe set. Changes that come while the kernel is busy go
-// together in the next transaction.
+// together in the next transaction. Only differences are sent, as long as the kernel takes them:
+// what somebody else does to the set meanwhile is repaired by Renew().
 // Thread  the io_context's; the transactions run on the pool, one at a time, in its threads' own
 //         namespace.
 class ProbeKeeper {
@@ -30,17 +32,23 @@ class ProbeKeeper {
   // Returns when a transaction that has all that is expected now has ended.
   // Errors  those of ProbeSet::Replace.
   boost::asio::awaitable<Result<void>> Flush();
+  // The same, with the rules and sets of the kernel read and made whole.
+  boost::asio::awaitable<Result<void>> Renew();
 
  private:
   std::set<net::IpAddress> Union() const;
+  boost::asio::awaitable<Result<void>> Send();
 
   boost::asio::thread_pool& pool_;
   probes::ProbeSet& set_;
   boost::asio::steady_timer turn_;  // cancelled when a transaction ends
   std::map<std::string, std::set<net::IpAddress>> expected_;
+  std::optional<std::set<net::IpAddress>>
+      sent_;  // what the set holds, if nobody else has been there
   uint64_t asked_ = 0;
   uint64_t done_ = 0;
   bool busy_ = false;
+  bool renew_ = false;  // the next transaction reads first
   Result<void> last_;
 };
 

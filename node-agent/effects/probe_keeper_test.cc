@@ -33,6 +33,10 @@ class ProbeKeeperTest : public testing::Test {
                             if (!result) error_ = result.error().message();
                           });
   }
+  void StartRenew() {
+    boost::asio::co_spawn(io_, keeper_->Renew(),
+                          [this](const std::exception_ptr&, const Result<void>&) { ++ended_; });
+  }
   void Run() {
     io_.restart();
     io_.run();
@@ -83,6 +87,45 @@ TEST_F(ProbeKeeperTest, ChangesThatComeDuringATransactionAreInTheNext) {
   Run();
   EXPECT_EQ(ended_, 4);
   EXPECT_EQ(Read().size(), 4u);
+}
+
+TEST_F(ProbeKeeperTest, ATableThatSomebodyDeletedIsBackWithTheNextChange) {
+  keeper_->Expect("a", {Ip("10.0.0.1")});
+  StartFlush();
+  Run();
+  host_.Shell("nft flush ruleset");
+  keeper_->Expect("b", {Ip("10.0.0.2")});
+  StartFlush();
+  Run();
+  EXPECT_EQ(error_, "");
+  EXPECT_THAT(Read(), testing::ElementsAre(Ip("10.0.0.1"), Ip("10.0.0.2")));
+}
+
+TEST_F(ProbeKeeperTest, WhatSomebodyDidToTheSetIsRepairedByARenewal) {
+  keeper_->Expect("a", {Ip("10.0.0.1"), Ip("10.0.0.2")});
+  StartFlush();
+  Run();
+  host_.Shell("nft delete element inet ambit probes-v4 { 10.0.0.1 }");
+  host_.Shell("nft add element inet ambit probes-v4 { 10.0.0.9 }");
+  keeper_->Expect("b", {Ip("10.0.0.3")});
+  StartRenew();
+  Run();
+  EXPECT_THAT(Read(), testing::ElementsAre(Ip("10.0.0.1"), Ip("10.0.0.2"), Ip("10.0.0.3")));
+}
+
+TEST_F(ProbeKeeperTest, ARenewalAskedForDuringATransactionIsTheNext) {
+  keeper_->Expect("a", {Ip("10.0.0.1")});
+  StartFlush();
+  Run();
+  host_.Shell("nft delete element inet ambit probes-v4 { 10.0.0.1 }");
+  keeper_->Expect("b", {Ip("10.0.0.2")});
+  StartFlush();
+  io_.restart();
+  io_.poll_one();
+  StartRenew();
+  Run();
+  EXPECT_EQ(ended_, 3);
+  EXPECT_THAT(Read(), testing::ElementsAre(Ip("10.0.0.1"), Ip("10.0.0.2")));
 }
 
 TEST_F(ProbeKeeperTest, WorkOnThePoolComesBackToTheLoopsThread) {

@@ -96,25 +96,28 @@ Addresses Without(const Addresses& addresses, const Addresses& others) {
   return left;
 }
 
-Result<void> ReplaceOnce(const Options& options, const Addresses& pods) {
+void AppendChanges(const AddressSet& set, Change change, const Addresses& addresses,
+                   std::vector<netlink::Message>& messages) {
+  std::ranges::move(ChangeAddresses(set, change, addresses), std::back_inserter(messages));
+}
+
+}  // namespace
+
+Result<void> ProbeSet::ReplaceOnce(const Addresses& pods) {
   std::vector<netlink::Message> messages = {redirect::AddTable(kTable)};
-  const std::vector<AddressSet> sets = SetsOf(options);
+  const std::vector<AddressSet> sets = SetsOf(options_);
   for (const AddressSet& set : sets) messages.push_back(AddSet(set));
   messages.push_back(redirect::AddChain(kTable, kChain));
-  if (auto added = AddRules(options, messages); !added) return added;
+  if (auto added = AddRules(options_, messages); !added) return added;
   for (const AddressSet& set : sets) {
     auto actual = ReadAddresses(set);
     if (!actual) return Fail(actual.error());
     const Addresses wanted = OfFamily(pods, set.family);
-    std::ranges::move(ChangeAddresses(set, Change::kDelete, Without(*actual, wanted)),
-                      std::back_inserter(messages));
-    std::ranges::move(ChangeAddresses(set, Change::kAdd, Without(wanted, *actual)),
-                      std::back_inserter(messages));
+    AppendChanges(set, probes::Change::kDelete, Without(*actual, wanted), messages);
+    AppendChanges(set, probes::Change::kAdd, Without(wanted, *actual), messages);
   }
-  return netlink::Run({{redirect::Batch(std::move(messages))}});
+  return channel_.Run(redirect::Batch(std::move(messages)));
 }
-
-}  // namespace
 
 Result<void> ProbeSet::Replace(const std::set<IpAddress>& pods) {
   if (!options_.probe_v4.is_v4() || (options_.ipv6 && options_.probe_v6.is_v4())) {
@@ -123,11 +126,22 @@ Result<void> ProbeSet::Replace(const std::set<IpAddress>& pods) {
                     options_.probe_v4.ToString() + ", " + options_.probe_v6.ToString());
   }
   for (int attempt = 1;; ++attempt) {
-    auto replaced = ReplaceOnce(options_, pods);
+    auto replaced = ReplaceOnce(pods);
     // An address to delete was already gone.
     const bool raced = !replaced && replaced.error().sys_errno() == ENOENT;
     if (!raced || attempt == kAttempts) return replaced;
   }
+}
+
+Result<void> ProbeSet::Change(const std::set<IpAddress>& added,
+                              const std::set<IpAddress>& removed) {
+  std::vector<netlink::Message> messages;
+  for (const AddressSet& set : SetsOf(options_)) {
+    AppendChanges(set, probes::Change::kDelete, OfFamily(removed, set.family), messages);
+    AppendChanges(set, probes::Change::kAdd, OfFamily(added, set.family), messages);
+  }
+  if (messages.empty()) return {};
+  return channel_.Run(redirect::Batch(std::move(messages)));
 }
 
 Result<std::set<IpAddress>> ProbeSet::Read() const {

@@ -79,6 +79,32 @@ TEST(ProbeSet, HoldsExactlyTheNewAddressesAfterEachReplace) {
   }
 }
 
+std::string Change(const TestNetns& host, ProbeSet& probes, const std::set<IpAddress>& added,
+                   const std::set<IpAddress>& removed) {
+  auto done = host.In([&] { return probes.Change(added, removed); });
+  return done ? "" : done.error().message();
+}
+
+TEST(ProbeSet, AChangeAddsAndTakesOutWhatItNames) {
+  const TestNetns host;
+  ProbeSet probes(MakeOptions());
+  ASSERT_EQ(Replace(host, probes, {Ip("10.0.0.1"), Ip("fd00::1")}), "");
+  ASSERT_EQ(Change(host, probes, {Ip("10.0.0.2"), Ip("fd00::2")}, {Ip("10.0.0.1")}), "");
+  EXPECT_EQ(Read(host, probes), (std::set{Ip("10.0.0.2"), Ip("fd00::1"), Ip("fd00::2")}));
+  ASSERT_EQ(Change(host, probes, {}, {}), "");
+  ASSERT_EQ(Change(host, probes, {Ip("10.0.0.2")}, {}), "") << "what is there may be added again";
+}
+
+TEST(ProbeSet, AChangeOfATableThatIsNotThereIsRefusedAndAReplaceMakesIt) {
+  const TestNetns host;
+  ProbeSet probes(MakeOptions());
+  ASSERT_EQ(Replace(host, probes, {Ip("10.0.0.1")}), "");
+  host.Shell("nft flush ruleset");
+  EXPECT_NE(Change(host, probes, {Ip("10.0.0.2")}, {}), "");
+  ASSERT_EQ(Replace(host, probes, {Ip("10.0.0.2")}), "");
+  EXPECT_EQ(Read(host, probes), (std::set{Ip("10.0.0.2")}));
+}
+
 TEST(ProbeSet, ManyAddressesFitIntoOneTransaction) {
   const TestNetns host;
   ProbeSet probes(MakeOptions());
