@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
 """Latency of an ADD of a captured pod, start-up times and sizes, of the release binaries.
 
-  tests/bench/add_latency.py [count]       needs root; makes namespaces of its own
+  tests/bench/add_latency.py [count] [--tunnel real|fake]
+                                           needs root; makes namespaces of its own
 
 The plugin is executed as libcni does it: environment, configuration with prevResult on stdin,
-from inside the node's network namespace. The clock runs from fork to the plugin's exit.
+from inside the node's network namespace. The clock runs from just before posix_spawn (which is
+vfork and exec) to the return of waitpid, so that it holds no work of Python's; standard input is
+a pipe that is full before, standard output one that is read after.
+A fake tunnel acknowledges at once and binds nothing: what then remains is the agent's and ours.
 """
+import argparse
 import json
 import os
+import re
 import socket
 import statistics
-import subprocess
 import sys
 import threading
 import time
@@ -26,14 +31,24 @@ PROGRAMS = ("ambit-cni", "ambit-agent", "ztunnel-lite", "ambit-control")
 
 
 def execute(path, environment, stdin):
-    """(seconds from fork to exit, stdout); LabError when it fails."""
+    """(seconds from posix_spawn to exit, stdout); LabError when it fails.
+    Both texts fit a pipe's 64 KiB."""
+    in_end, in_begin = os.pipe()
+    out_end, out_begin = os.pipe()
+    os.write(in_begin, stdin)
+    os.close(in_begin)
+    actions = [(os.POSIX_SPAWN_DUP2, in_end, 0), (os.POSIX_SPAWN_DUP2, out_begin, 1)]
     started = time.perf_counter()
-    process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               env=environment)
-    output, _ = process.communicate(stdin)
+    pid = os.posix_spawn(path, [path], environment, file_actions=actions)
+    _, status = os.waitpid(pid, 0)
     seconds = time.perf_counter() - started
-    if process.returncode:
-        raise LabError(f"{path} ended with {process.returncode}: {output.decode()}")
+    os.close(in_end)
+    os.close(out_begin)
+    with os.fdopen(out_end, "rb") as file:
+        output = file.read()
+    if status:
+        code = os.waitstatus_to_exitcode(status)
+        raise LabError(f"{path} ended with {code}: {output.decode()}")
     return seconds, output
 
 
@@ -90,7 +105,32 @@ def accepts(family, address):
         return handle.connect_ex(address) == 0
 
 
-def measure_starts(lab):
+def fake_tunnel(path):
+    """Says hello and acknowledges whatever comes, until it is killed."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as handle:
+        handle.connect(path)
+        handle.send(b"\x08\x01")  # ZdsHello{version: V1}
+        while True:
+            bytes_, descriptors, _, _ = socket.recv_fds(handle, 4096, 1)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if not bytes_:
+                return
+            handle.send(b"\x0a\x00")  # WorkloadResponse{ack: {}}
+
+
+def start_fake_tunnel(node):
+    """In a process of its own, so that it does not share the interpreter with the clock. It ends
+    with the agent, whose end of the connection it reads."""
+    if os.fork() == 0:
+        try:
+            fake_tunnel(node.zds_socket)
+        finally:
+            os._exit(0)
+    node.agent.wait_log("a tunnel has its snapshot")
+
+
+def measure_starts(lab, tunnel):
     """{program: seconds from exec to ready}; leaves them running."""
     node = lab.nodes[0]
     times = {}
@@ -99,6 +139,9 @@ def measure_starts(lab):
         lambda: accepts(socket.AF_INET, (CONTROL_ADDRESS, CONTROL_PORT)))
     node.agent.start()
     times["ambit-agent"] = until(lambda: accepts(socket.AF_UNIX, node.agent_socket))
+    if tunnel == "fake":
+        start_fake_tunnel(node)
+        return times
     node.tunnel.start()
     times["ztunnel-lite"] = until(node.tunnel_ready)
     return times
@@ -108,13 +151,23 @@ def percentile(values, part):
     return sorted(values)[min(len(values) - 1, int(len(values) * part))]
 
 
-def show(adds, versions, starts):
+def agent_times(node):
+    """Seconds from the answer to /cmdadd until the pod was enrolled, as the agent logs them."""
+    return [int(text) / 1e6 for text in re.findall(r"took_us=(\d+)", node.agent.log())]
+
+
+def show(adds, enrolments, versions, starts):
     def ms(seconds):
         return f"{seconds * 1000:8.2f} ms"
-    print(f"\nADD of a captured pod, {len(adds)} of them   p50 {ms(statistics.median(adds))}"
-          f"   p95 {ms(percentile(adds, 0.95))}   max {ms(max(adds))}")
-    print(f"plugin start (VERSION), {len(versions)} runs     p50 {ms(statistics.median(versions))}"
-          f"   p95 {ms(percentile(versions, 0.95))}\n")
+
+    def row(name, values):
+        print(f"{name:38} p50 {ms(statistics.median(values))}   "
+              f"p95 {ms(percentile(values, 0.95))}   max {ms(max(values))}")
+    print()
+    row(f"ADD of a captured pod, {len(adds)} of them", adds)
+    row("  of it from the agent's offer on", enrolments)
+    row(f"plugin start (VERSION), {len(versions)} runs", versions)
+    print()
     print(f"{'program':14} {'size':>10} {'stripped':>10}   exec to ready")
     for name in PROGRAMS:
         path = binary(name)
@@ -125,13 +178,17 @@ def show(adds, versions, starts):
 
 
 def main():
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    parser = argparse.ArgumentParser(description="latency of an ADD")
+    parser.add_argument("count", nargs="?", type=int, default=50)
+    parser.add_argument("--tunnel", choices=("real", "fake"), default="real")
+    arguments = parser.parse_args()
     isolation.enter()
     try:
         with Lab() as lab:
             lab.manifests.namespace("demo")
-            starts = measure_starts(lab)
-            show(measure_adds(lab, count), measure_version(count), starts)
+            starts = measure_starts(lab, arguments.tunnel)
+            adds = measure_adds(lab, arguments.count)
+            show(adds, agent_times(lab.nodes[0]), measure_version(arguments.count), starts)
     except isolation.Stopped as stopped:
         sys.exit(f"stopped by {stopped}")
 
