@@ -143,6 +143,9 @@ class AppTest : public testing::Test {
       return set.Read().value();
     });
   }
+  bool LogSays(const std::string& text) {
+    return Eventually([&] { return log_.text().find(text) != std::string::npos; });
+  }
   net::NetnsId PodNetns() const { return net::IdentifyNetns(pod_.fd()).value(); }
   bool TunnelServesPod() const { return tunnel_->Netns("u-1") == PodNetns(); }
 
@@ -278,7 +281,33 @@ TEST_F(AppTest, DriftIsRepairedWhileTheAgentRuns) {
   ASSERT_TRUE(Eventually([this] { return TunnelServesPod(); })) << log_.text();
   pod_.Shell("nft flush table inet ambit; ip rule del pref 32764");
   EXPECT_TRUE(Eventually([this] { return Differences().empty(); })) << log_.text();
-  EXPECT_THAT(log_.text(), testing::HasSubstr("programmed again"));
+  EXPECT_THAT(log_.text(), testing::HasSubstr("differ and are repaired"));
+}
+
+TEST_F(AppTest, ATableThatSomebodyDeletedComesBackAndTheLogSaysWhatWasMissing) {
+  options_.verify_interval = milliseconds(20);
+  WritePod("ambient");
+  Start();
+  Connect();
+  ASSERT_EQ(AddPod(), 200) << log_.text();
+  std::string before = pod_.Shell("nft -s list table inet ambit");
+  pod_.Shell("nft delete table inet ambit");
+  ASSERT_TRUE(Eventually([this] { return Differences().empty(); })) << log_.text();
+  EXPECT_EQ(pod_.Shell("nft -s list table inet ambit"), before);
+  EXPECT_TRUE(LogSays("table inet ambit is missing")) << log_.text();
+  EXPECT_TRUE(LogSays("rules of a running pod are as they should be again")) << log_.text();
+  EXPECT_TRUE(TunnelServesPod());
+}
+
+TEST_F(AppTest, AChainThatSomebodyPutIntoTheTableGoes) {
+  options_.verify_interval = milliseconds(20);
+  WritePod("ambient");
+  Start();
+  Connect();
+  ASSERT_EQ(AddPod(), 200) << log_.text();
+  pod_.Shell("nft add chain inet ambit mine '{ type filter hook output priority -300; }'");
+  EXPECT_TRUE(Eventually([this] { return Differences().empty(); })) << log_.text();
+  EXPECT_TRUE(LogSays("chain mine is not ours")) << log_.text();
 }
 
 TEST_F(AppTest, ATunnelThatComesBackGetsTheWholeSnapshot) {

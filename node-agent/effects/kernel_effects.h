@@ -22,6 +22,8 @@ class KernelEffects : public reconcile::Effects {
 
   boost::asio::awaitable<Result<void>> Program(reconcile::NetnsHandle netns,
                                                redirect::Options options) override;
+  boost::asio::awaitable<Result<void>> Repair(reconcile::NetnsHandle netns,
+                                              redirect::Options options) override;
   boost::asio::awaitable<Result<void>> Undo(reconcile::NetnsHandle netns) override;
   boost::asio::awaitable<Result<std::vector<std::string>>> Verify(
       reconcile::NetnsHandle netns, redirect::Options options) override;

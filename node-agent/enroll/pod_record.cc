@@ -26,7 +26,8 @@ Step NextIn(const PodRecord& record) {
     if (record.told) return Step::kTunnelDel;
     return record.probed.empty() ? Step::kNone : Step::kProbes;
   }
-  if (!RulesInSandbox(record) || !record.programmed) return Step::kProgram;
+  if (!RulesInSandbox(record)) return Step::kProgram;
+  if (!record.programmed) return record.damaged ? Step::kRepair : Step::kProgram;
   if (!record.verified) return Step::kVerify;
   if (!TunnelServesSandbox(record)) return Step::kTunnelAdd;
   return record.probed == ProbeAddresses(record) ? Step::kNone : Step::kProbes;
@@ -40,8 +41,9 @@ Step NextOut(const PodRecord& record) {
 }  // namespace
 
 std::string_view StepName(Step step) {
-  static constexpr std::array<std::string_view, 8> kNames{
-      "none", "verify", "program", "tunnel_add", "probes", "undo", "tunnel_del", "forget"};
+  static constexpr std::array<std::string_view, 9> kNames{"none",   "verify",     "program",
+                                                          "repair", "tunnel_add", "probes",
+                                                          "undo",   "tunnel_del", "forget"};
   return kNames[static_cast<size_t>(step)];
 }
 
@@ -104,6 +106,7 @@ void SetSandbox(PodRecord& record, std::optional<podns::Sandbox> sandbox) {
   record.touched.reset();
   record.programmed = false;
   record.verified = false;
+  record.damaged = false;
   record.offered = false;
   record.backing_off = false;
   record.failures = 0;
@@ -120,7 +123,7 @@ void SetDecision(PodRecord& record, Decision decision) {
 
 void Begin(PodRecord& record, Step step) {
   record.running = step;
-  if (step == Step::kProgram) {
+  if (step == Step::kProgram || step == Step::kRepair) {
     record.touched = record.sandbox->netns;
     record.programmed = false;
   }
@@ -141,14 +144,16 @@ void Succeed(PodRecord& record, Step step, std::optional<net::NetnsId> begun_for
       if (current) record.verified = true;
       break;
     case Step::kProgram:
+    case Step::kRepair:
       if (current) record.programmed = record.verified = true;
+      if (current) record.damaged = false;
       break;
     case Step::kTunnelAdd:
       record.acknowledged = record.told == begun_for;
       break;
     case Step::kUndo:
       if (current) record.touched.reset();
-      if (current) record.programmed = record.verified = false;
+      if (current) record.programmed = record.verified = record.damaged = false;
       break;
     case Step::kTunnelDel:
       record.told.reset();
@@ -172,6 +177,7 @@ void FailStep(PodRecord& record, Step) {
 void Distrust(PodRecord& record) {
   record.running = Step::kNone;
   record.programmed = false;
+  record.damaged = true;
 }
 
 }  // namespace ambit::enroll

@@ -21,6 +21,7 @@ enum class Step : uint8_t {
   kNone,
   kVerify,     // are the rules still as they should be?
   kProgram,    // put the rules into the pod's namespace
+  kRepair,     // the same where somebody else has changed them
   kTunnelAdd,  // the newest tunnel binds its listeners there
   kProbes,     // make the host's probe set hold exactly the pod's addresses, or none of them
   kUndo,       // take the rules out
@@ -60,6 +61,7 @@ struct PodRecord {
   std::optional<net::NetnsId> touched{};  // where our rules may be, complete or not
   bool programmed = false;                // ... and are complete
   bool verified = false;                  // ... and were so when looked at last
+  bool damaged = false;                   // ... and were not, so that not all in them is ours
   std::optional<net::NetnsId> told{};     // with which namespace tunnels were told of the pod
   bool kept = false;                      // tunnels were told to keep it, without a namespace
   bool acknowledged = false;

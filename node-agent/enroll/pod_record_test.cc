@@ -41,7 +41,7 @@ struct World {
     Step step = record.running;
     if (step == Step::kNone || forgotten) return;
     if (!well) return FailStep(record, step);
-    if (step == Step::kProgram) rules.insert(begun_for->inode);
+    if (step == Step::kProgram || step == Step::kRepair) rules.insert(begun_for->inode);
     if (step == Step::kUndo) rules.erase(begun_for->inode);
     if (step == Step::kTunnelAdd) tunnel = begun_for->inode;
     if (step == Step::kTunnelDel) tunnel.reset();
@@ -169,15 +169,33 @@ TEST(PodRecord, AfterARestartCorrectRulesAreOnlyLookedAt) {
   EXPECT_THAT(world.Settle(), ElementsAre(Step::kVerify, Step::kTunnelAdd));
 }
 
-TEST(PodRecord, RulesThatHaveDriftedAreProgrammedAgain) {
+TEST(PodRecord, RulesThatHaveDriftedAreRepaired) {
   World world;
   world.Wish(Wish::kCaptured);
   SetSandbox(world.record, Box(1));
   world.Settle();
   world.rules.clear();
   world.record.verified = false;
-  EXPECT_THAT(world.Settle(), ElementsAre(Step::kVerify, Step::kProgram));
+  EXPECT_THAT(world.Settle(), ElementsAre(Step::kVerify, Step::kRepair));
   EXPECT_EQ(StateOf(world.record), State::kEnrolled);
+}
+
+TEST(PodRecord, ARepairThatFailedIsARepairAgainAndOneInANewSandboxIsNot) {
+  World world;
+  world.Wish(Wish::kCaptured);
+  SetSandbox(world.record, Box(1));
+  world.Settle();
+  world.rules.clear();
+  world.record.verified = false;
+  ASSERT_TRUE(world.Advance());
+  world.End(true);
+  ASSERT_TRUE(world.Advance());
+  ASSERT_EQ(world.record.running, Step::kRepair);
+  world.End(false);
+  world.record.backing_off = false;
+  EXPECT_EQ(Next(world.record), Step::kRepair);
+  SetSandbox(world.record, Box(2));
+  EXPECT_EQ(Next(world.record), Step::kProgram);
 }
 
 TEST(PodRecord, ChangedAnnotationsMakeTheRulesDueForALook) {

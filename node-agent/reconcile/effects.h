@@ -25,6 +25,10 @@ class Effects {
 
   virtual boost::asio::awaitable<Result<void>> Program(NetnsHandle netns,
                                                        redirect::Options options) = 0;
+  // As Program, where somebody else has changed the rules: what is not ours in our table goes.
+  // Errors  kIo also when the rules differ still.
+  virtual boost::asio::awaitable<Result<void>> Repair(NetnsHandle netns,
+                                                      redirect::Options options) = 0;
   virtual boost::asio::awaitable<Result<void>> Undo(NetnsHandle netns) = 0;
   // One sentence per difference; empty means the rules are as they should be.
   virtual boost::asio::awaitable<Result<std::vector<std::string>>> Verify(

@@ -30,7 +30,7 @@ EnrolmentMetrics::EnrolmentMetrics(prometheus::Registry& registry)
                           .Add({}, Boundaries())),
       repairs_(prometheus::BuildCounter()
                    .Name("ambit_agent_repairs")
-                   .Help("Pods whose rules had changed and were programmed again")
+                   .Help("Pods whose rules had changed and were to be repaired")
                    .Register(registry)
                    .Add({})) {}
 

@@ -32,6 +32,9 @@ class FakeEffects : public Effects {
   boost::asio::awaitable<Result<void>> Program(NetnsHandle, redirect::Options) override {
     return Call("program");
   }
+  boost::asio::awaitable<Result<void>> Repair(NetnsHandle, redirect::Options) override {
+    return Call("repair");
+  }
   boost::asio::awaitable<Result<void>> Undo(NetnsHandle) override { return Call("undo"); }
   boost::asio::awaitable<Result<std::vector<std::string>>> Verify(NetnsHandle,
                                                                   redirect::Options) override {

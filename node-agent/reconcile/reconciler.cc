@@ -250,7 +250,7 @@ asio::awaitable<Result<void>> Reconciler::Verify(std::shared_ptr<Entry> entry) {
   if (differences->empty()) co_return Result<void>{};
   metrics_.Repaired();
   for (const auto& difference : *differences) {
-    log_.Warn(kScope, "rules of a running pod differ and are programmed again",
+    log_.Warn(kScope, "rules of a running pod differ and are repaired",
               {{"pod", entry->record.Key()}, {"difference", difference}});
   }
   if (entry->record.sandbox && entry->record.sandbox->netns == sandbox.netns) {
@@ -267,6 +267,8 @@ asio::awaitable<Result<void>> Reconciler::Perform(std::shared_ptr<Entry> entry, 
       co_return co_await Verify(entry);
     case Step::kProgram:
       co_return co_await effects_.Program(record.sandbox->handle, record.decision.options);
+    case Step::kRepair:
+      co_return co_await effects_.Repair(record.sandbox->handle, record.decision.options);
     case Step::kUndo:
       co_return co_await effects_.Undo(record.sandbox->handle);
     case Step::kTunnelAdd:
@@ -302,7 +304,11 @@ asio::awaitable<void> Reconciler::Run(std::shared_ptr<Entry> entry, Step step) {
   } else if (!ended) {
     enroll::Succeed(record, step, begun_for, addresses);
   }
-  if (step == Step::kProgram || step == Step::kUndo) ScheduleSave();
+  if (result && step == Step::kRepair) {
+    log_.Info(kScope, "rules of a running pod are as they should be again",
+              {{"pod", record.Key()}});
+  }
+  if (step == Step::kProgram || step == Step::kRepair || step == Step::kUndo) ScheduleSave();
   Drive(entry);
 }
 

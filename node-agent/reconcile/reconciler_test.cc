@@ -330,14 +330,14 @@ TEST_F(ReconcilerTest, AfterARestartARunningPodIsInTheSnapshotAndOnlyLookedAt) {
   EXPECT_EQ(StateOfPod(), State::kEnrolled);
 }
 
-TEST_F(ReconcilerTest, AfterARestartRulesThatDifferAreProgrammedAgain) {
+TEST_F(ReconcilerTest, AfterARestartRulesThatDifferAreRepaired) {
   Make();
   effects_.differences = {"chain output is missing"};
   reconciler_->Restore({"u", "ns", "web", Box(7), true});
   Observe(Wish::kCaptured);
   reconciler_->Begin();
   Poll();
-  EXPECT_THAT(effects_.TakeCalls(), ElementsAre("set u", "expect u", "verify", "program", "add u"));
+  EXPECT_THAT(effects_.TakeCalls(), ElementsAre("set u", "expect u", "verify", "repair", "add u"));
   EXPECT_THAT(log_.text(), testing::HasSubstr("chain output is missing"));
 }
 
@@ -373,7 +373,8 @@ TEST_F(ReconcilerTest, DriftIsRepairedWhenRulesAreLookedAtAgain) {
   effects_.differences = {"table is missing"};
   reconciler_->VerifyAll();
   Poll();
-  EXPECT_THAT(effects_.TakeCalls(), ElementsAre("verify", "program"));
+  EXPECT_THAT(effects_.TakeCalls(), ElementsAre("verify", "repair"));
+  EXPECT_THAT(log_.text(), testing::HasSubstr("table is missing"));
 }
 
 }  // namespace
