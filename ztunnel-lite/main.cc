@@ -14,7 +14,7 @@ constexpr char kHelp[] =
     "  proxy    serve the pods of this node (default; further arguments are ignored)\n"
     "  version  print the version\n"
     "  help     print this text\n"
-    "Configuration comes from the environment, see README.md.\n";
+    "Configuration comes from the environment, see ztunnel-lite/README.md.\n";
 
 // A connection is two descriptors; the soft limit is far too low for a node.
 void RaiseDescriptorLimit() {
@@ -56,11 +56,14 @@ int Serve() {
 int main(int argc, char** argv) {
   std::string_view command = argc > 1 ? argv[1] : "proxy";
   if (command == "proxy") return Serve();
-  if (command == "version") {
+  if (command == "version" || command == "--version") {
     std::printf("ztunnel-lite %s\n", AMBIT_VERSION);
     return 0;
   }
-  bool asked = command == "help" || command == "--help" || command == "-h";
-  std::fputs(kHelp, asked ? stdout : stderr);
-  return asked ? 0 : 1;
+  if (command == "help" || command == "--help" || command == "-h") {
+    std::fputs(kHelp, stdout);
+    return 0;
+  }
+  std::fprintf(stderr, "ztunnel-lite: unknown command '%s'; see ztunnel-lite help\n", argv[1]);
+  return 1;
 }

@@ -36,7 +36,7 @@ Result<TokenTable> TokenTable::Parse(std::string_view text) {
         comma == std::string_view::npos ? std::string_view() : Trimmed(line.substr(comma + 1));
     if (token.empty() || node.empty() || node.find(',') != std::string_view::npos) {
       return Fail(ErrorCode::kInvalidArgument,
-                  "line " + std::to_string(number) + " is not of the form \"token,node\"");
+                  "line " + std::to_string(number) + " is not of the form token,node");
     }
     if (token.size() < 16) {
       return Fail(ErrorCode::kInvalidArgument,

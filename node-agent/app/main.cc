@@ -17,9 +17,9 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int Complain(const ambit::Error& error) {
+int Complain(const ambit::Error& error, int exit_status = 1) {
   std::fprintf(stderr, "ambit-agent: %s\n", error.message().c_str());
-  return 1;
+  return exit_status;
 }
 
 }  // namespace
@@ -31,9 +31,9 @@ int main(int argc, char** argv) {
     return invocation.exit_status;
   }
   auto options = ambit::agent::ReadOptions(invocation.environment);
-  if (!options) return Complain(options.error());
+  if (!options) return Complain(options.error(), 2);
   auto log = ambit::observe::Log::Open(options->log);
-  if (!log) return Complain(log.error());
+  if (!log) return Complain(log.error(), 2);
   RaiseDescriptorLimit();
   auto app = ambit::agent::App::Make(std::move(*options), **log);
   if (!app) return Complain(app.error());

@@ -140,8 +140,11 @@ void ReadLog(Reader& reader, const Environment& environment, Options& options) {
 Invocation ParseCommandLine(int argc, const char* const* argv, const Environment& process) {
   CLI::App app("Ambit's node agent: decides which pods are in the mesh and puts them there.",
                "ambit-agent");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", AMBIT_VERSION);
+  app.require_subcommand(0, 1);
+  app.set_version_flag("--version", "ambit-agent " AMBIT_VERSION);
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return "ambit-agent: " + std::string(error.what()) + "; see --help\n";
+  });
   CLI::App* run = app.add_subcommand("run", "run on this node until SIGTERM");
   run->footer("Each flag can be set by the variable in brackets before its text.");
   std::map<std::string, std::string> values;
@@ -157,6 +160,11 @@ Invocation ParseCommandLine(int argc, const char* const* argv, const Environment
     std::ostringstream text;
     invocation.exit_status = app.exit(error, text, text) == 0 ? 0 : 2;
     invocation.text = text.str();
+    return invocation;
+  }
+  if (!run->parsed()) {
+    invocation.exit_status = 2;
+    invocation.text = "ambit-agent: a command is required: run; see --help\n";
     return invocation;
   }
   Environment::Map merged = process.all();

@@ -113,7 +113,10 @@ TEST(CommandLine, ABadFlagIsNamedAndNothingRuns) {
   EXPECT_EQ(invocation.exit_status, 2);
   EXPECT_THAT(invocation.text, HasSubstr("--manifest"));
   EXPECT_EQ(Parse({}).exit_status, 2);
+  EXPECT_EQ(Parse({}).text, "ambit-agent: a command is required: run; see --help\n");
   EXPECT_EQ(Parse({"install"}).exit_status, 2);
+  EXPECT_EQ(Parse({"install"}).text,
+            "ambit-agent: The following argument was not expected: install; see --help\n");
 }
 
 }  // namespace
