@@ -25,7 +25,12 @@ Connection::Connection(Worker& worker, UniqueFd tcp, const Settings& settings)
   (void)net::SetNoDelay(socket_.fd());
 }
 
-Connection::~Connection() = default;
+Connection::~Connection() {
+  if (!h2_) return;
+  // The stream of a half-received request dies with us; nothing it says can leave any more.
+  busy_ = true;
+  h2_->DropIncoming();
+}
 
 boost::asio::awaitable<Result<void>> Connection::Establish(
     H2Session::Role role, std::unique_ptr<tls::SslSession> session,
@@ -96,7 +101,12 @@ bool Connection::usable() const {
 }
 
 StreamPtr Connection::MakeStream() {
-  return StreamPtr(new Stream(shared_from_this(), worker_.blocks()));
+  return StreamPtr(new Stream({std::shared_ptr<void>(), this}, worker_.blocks()));
+}
+
+void Connection::OnRequest(StreamPtr stream) {
+  stream->KeepHost(shared_from_this());
+  on_stream_(std::move(stream));
 }
 
 std::chrono::steady_clock::time_point Connection::Now() const {

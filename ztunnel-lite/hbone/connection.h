@@ -58,7 +58,7 @@ class Connection final : public StreamHost,
   enum class State { kHandshake, kOpen };
 
   StreamPtr MakeStream() override;
-  void OnRequest(StreamPtr stream) override { on_stream_(std::move(stream)); }
+  void OnRequest(StreamPtr stream) override;
   void OnPong(uint64_t payload) override;
   void OnPeerSettings() override;
   void OnGoaway(uint32_t) override { goaway_received_ = true; }

@@ -10,6 +10,8 @@ namespace ambit::hbone {
 namespace {
 
 constexpr size_t kFrameHeaderBytes = 9;
+// Up to this many times the announced limit a header list is answered with 431.
+constexpr size_t kHeaderExcess = 4;
 
 H2Session& Self(void* user) { return *static_cast<H2Session*>(user); }
 
@@ -19,6 +21,7 @@ const nghttp2_session_callbacks* H2Callbacks::Table() {
   static const nghttp2_session_callbacks* const kTable = [] {
     nghttp2_session_callbacks* table = nullptr;
     nghttp2_session_callbacks_new(&table);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(table, OnBeginFrame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(table, OnBeginHeaders);
     nghttp2_session_callbacks_set_on_header_callback(table, OnHeader);
     nghttp2_session_callbacks_set_on_frame_recv_callback(table, OnFrameReceived);
@@ -40,6 +43,22 @@ Stream* H2Callbacks::Find(nghttp2_session* session, int32_t id) {
 int H2Callbacks::Flooded(H2Session& self, FloodGuard& guard, const char* what) {
   if (guard.Allow(self.events_.Now())) return 0;
   self.flood_ = what;
+  return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+int H2Callbacks::OnBeginFrame(nghttp2_session*, const nghttp2_frame_hd* header, void* user) {
+  if (header->type == NGHTTP2_HEADERS) Self(user).header_bytes_ = 0;
+  if (header->type != NGHTTP2_HEADERS && header->type != NGHTTP2_CONTINUATION) return 0;
+  // Also where nghttp2 decodes a block for nobody, and so tells us of no field.
+  return CountHeaderBytes(Self(user), header->length);
+}
+
+// The whole block has to be decoded whatever we think of it, because the table of the connection
+// depends on it; so there is a size that ends the connection.
+int H2Callbacks::CountHeaderBytes(H2Session& self, size_t bytes) {
+  self.header_bytes_ += bytes;
+  if (self.header_bytes_ <= kHeaderExcess * self.header_limit_bytes_) return 0;
+  self.flood_ = "header lists far beyond what we announced";
   return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
@@ -65,7 +84,8 @@ int H2Callbacks::OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* f
 
 int H2Callbacks::OnHeader(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t* name,
                           size_t name_length, const uint8_t* value, size_t value_length, uint8_t,
-                          void*) {
+                          void* user) {
+  if (const int failed = CountHeaderBytes(Self(user), name_length + value_length)) return failed;
   Stream* stream = Find(session, frame->hd.stream_id);
   // Trailers have no block any more.
   if (stream == nullptr || !stream->headers_) return 0;
@@ -89,41 +109,57 @@ int H2Callbacks::OnHeadersReceived(H2Session& self, const nghttp2_frame* frame) 
   return 0;
 }
 
-int H2Callbacks::OnFrameReceived(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+int H2Callbacks::OnDataReceived(H2Session& self, const nghttp2_frame* frame) {
+  if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
+    if (Stream* stream = Find(self.session_, frame->hd.stream_id)) {
+      stream->end_received_ = true;
+      self.MarkDirty(*stream);
+    }
+    return 0;
+  }
+  if (frame->hd.length > frame->data.padlen) return 0;
+  return Flooded(self, self.control_frames_, "DATA frames without data");
+}
+
+int H2Callbacks::OnResetReceived(H2Session& self, const nghttp2_frame* frame) {
+  Stream* stream = Find(self.session_, frame->hd.stream_id);
+  if (self.role_ == H2Session::Role::kClient || (stream != nullptr && stream->answered_)) return 0;
+  return Flooded(self, self.unanswered_resets_, "streams reset before they were answered");
+}
+
+int H2Callbacks::OnSettingsReceived(H2Session& self, const nghttp2_frame* frame) {
+  if (frame->hd.flags & NGHTTP2_FLAG_ACK) return 0;
+  self.wake_needed_ = true;
+  self.peer_settings_seen_ = true;
+  self.events_.OnPeerSettings();
+  return Flooded(self, self.control_frames_, "SETTINGS frames");
+}
+
+int H2Callbacks::OnPingReceived(H2Session& self, const nghttp2_frame* frame) {
+  if (frame->hd.flags & NGHTTP2_FLAG_ACK) {
+    uint64_t payload = 0;
+    std::memcpy(&payload, frame->ping.opaque_data, sizeof(payload));
+    self.events_.OnPong(payload);
+  }
+  return Flooded(self, self.control_frames_, "PING frames");
+}
+
+int H2Callbacks::OnFrameReceived(nghttp2_session*, const nghttp2_frame* frame, void* user) {
   H2Session& self = Self(user);
   switch (frame->hd.type) {
     case NGHTTP2_DATA:
-      if (Stream* stream = Find(session, frame->hd.stream_id);
-          stream != nullptr && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
-        stream->end_received_ = true;
-        self.MarkDirty(*stream);
-      }
-      return 0;
+      return OnDataReceived(self, frame);
     case NGHTTP2_HEADERS:
       return OnHeadersReceived(self, frame);
-    case NGHTTP2_RST_STREAM: {
-      Stream* stream = Find(session, frame->hd.stream_id);
-      if (self.role_ == H2Session::Role::kClient || (stream != nullptr && stream->answered_)) {
-        return 0;
-      }
-      return Flooded(self, self.unanswered_resets_, "streams reset before they were answered");
-    }
+    case NGHTTP2_RST_STREAM:
+      return OnResetReceived(self, frame);
     case NGHTTP2_WINDOW_UPDATE:
       self.wake_needed_ = true;
       return 0;
     case NGHTTP2_SETTINGS:
-      if (frame->hd.flags & NGHTTP2_FLAG_ACK) return 0;
-      self.wake_needed_ = true;
-      self.peer_settings_seen_ = true;
-      self.events_.OnPeerSettings();
-      return Flooded(self, self.control_frames_, "SETTINGS frames");
+      return OnSettingsReceived(self, frame);
     case NGHTTP2_PING:
-      if (frame->hd.flags & NGHTTP2_FLAG_ACK) {
-        uint64_t payload = 0;
-        std::memcpy(&payload, frame->ping.opaque_data, sizeof(payload));
-        self.events_.OnPong(payload);
-      }
-      return Flooded(self, self.control_frames_, "PING frames");
+      return OnPingReceived(self, frame);
     case NGHTTP2_PRIORITY:
       return Flooded(self, self.control_frames_, "PRIORITY frames");
     case NGHTTP2_GOAWAY:
@@ -171,6 +207,9 @@ int H2Callbacks::OnStreamClose(nghttp2_session* session, int32_t id, uint32_t er
 
 int H2Callbacks::OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
   H2Session& self = Self(user);
+  if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
+    self.NoteBroken(frame->goaway);
+  }
   if (frame->hd.type != NGHTTP2_RST_STREAM) return 0;
   switch (frame->rst_stream.error_code) {
     case NGHTTP2_NO_ERROR:
@@ -209,31 +248,41 @@ ssize_t H2Callbacks::ReadData(nghttp2_session* session, int32_t id, uint8_t*, si
   return static_cast<ssize_t>(part);
 }
 
+bool H2Callbacks::SendDirect(H2Session& self, Stream& stream, const uint8_t* header,
+                             size_t length) {
+  // The bytes before the payload are free: headroom first, payload that has left afterwards.
+  std::byte* start = stream.direct_.data() - kFrameHeaderBytes;
+  std::memcpy(start, header, kFrameHeaderBytes);
+  stream.direct_ = stream.direct_.subspan(length);
+  return self.sink_->WriteFrames({start, kFrameHeaderBytes + length});
+}
+
+bool H2Callbacks::SendUnsent(H2Session& self, Stream& stream, const uint8_t* header,
+                             size_t length) {
+  self.wake_needed_ = true;
+  bool ok =
+      self.sink_->WriteFrames({reinterpret_cast<const std::byte*>(header), kFrameHeaderBytes});
+  while (ok && length > 0) {
+    std::array<iovec, 1> piece;
+    stream.unsent_.Peek(piece);
+    const size_t part = std::min(length, piece[0].iov_len);
+    ok = self.sink_->WriteFrames({static_cast<const std::byte*>(piece[0].iov_base), part});
+    stream.unsent_.Consume(part);
+    length -= part;
+  }
+  return ok;
+}
+
 int H2Callbacks::SendData(nghttp2_session* session, nghttp2_frame* frame, const uint8_t* header,
                           size_t length, nghttp2_data_source*, void* user) {
   H2Session& self = Self(user);
   Stream* stream = Find(session, frame->hd.stream_id);
   if (stream == nullptr || !self.FlushStage()) return NGHTTP2_ERR_CALLBACK_FAILURE;
-  bool ok = true;
-  if (stream->unsent_.empty() && length > 0) {
-    // The bytes before the payload are free: headroom first, payload that has left afterwards.
-    std::byte* start = stream->direct_.data() - kFrameHeaderBytes;
-    std::memcpy(start, header, kFrameHeaderBytes);
-    ok = self.sink_->WriteFrames({start, kFrameHeaderBytes + length});
-    stream->direct_ = stream->direct_.subspan(length);
-  } else {
-    ok = self.sink_->WriteFrames({reinterpret_cast<const std::byte*>(header), kFrameHeaderBytes});
-    for (size_t left = length; ok && left > 0;) {
-      std::array<iovec, 1> piece;
-      stream->unsent_.Peek(piece);
-      const size_t part = std::min(left, piece[0].iov_len);
-      ok = self.sink_->WriteFrames({static_cast<const std::byte*>(piece[0].iov_base), part});
-      stream->unsent_.Consume(part);
-      left -= part;
-    }
-    self.wake_needed_ = true;
+  const bool direct = stream->unsent_.empty() && length > 0;
+  if (!(direct ? SendDirect(self, *stream, header, length)
+               : SendUnsent(self, *stream, header, length))) {
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
   }
-  if (!ok) return NGHTTP2_ERR_CALLBACK_FAILURE;
   if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
     stream->end_sent_ = true;
     self.MarkDirty(*stream);

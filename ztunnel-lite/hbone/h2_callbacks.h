@@ -17,12 +17,18 @@ class H2Callbacks {
                           uint32_t* flags, nghttp2_data_source* source, void* user);
 
  private:
+  static int OnBeginFrame(nghttp2_session* session, const nghttp2_frame_hd* header, void* user);
+  static int CountHeaderBytes(H2Session& self, size_t bytes);
   static int OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame, void* user);
   static int OnHeader(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t* name,
                       size_t name_length, const uint8_t* value, size_t value_length, uint8_t flags,
                       void* user);
   static int OnFrameReceived(nghttp2_session* session, const nghttp2_frame* frame, void* user);
+  static int OnDataReceived(H2Session& self, const nghttp2_frame* frame);
   static int OnHeadersReceived(H2Session& self, const nghttp2_frame* frame);
+  static int OnResetReceived(H2Session& self, const nghttp2_frame* frame);
+  static int OnSettingsReceived(H2Session& self, const nghttp2_frame* frame);
+  static int OnPingReceived(H2Session& self, const nghttp2_frame* frame);
   static int OnDataChunk(nghttp2_session* session, uint8_t flags, int32_t id, const uint8_t* data,
                          size_t length, void* user);
   static int OnStreamClose(nghttp2_session* session, int32_t id, uint32_t error_code, void* user);
@@ -32,6 +38,8 @@ class H2Callbacks {
                             void* user);
   static int SendData(nghttp2_session* session, nghttp2_frame* frame, const uint8_t* header,
                       size_t length, nghttp2_data_source* source, void* user);
+  static bool SendDirect(H2Session& self, Stream& stream, const uint8_t* header, size_t length);
+  static bool SendUnsent(H2Session& self, Stream& stream, const uint8_t* header, size_t length);
   static int OnError(nghttp2_session* session, int code, const char* text, size_t length,
                      void* user);
   static Stream* Find(nghttp2_session* session, int32_t id);

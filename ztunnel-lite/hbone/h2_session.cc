@@ -29,6 +29,8 @@ std::unique_ptr<nghttp2_option, OptionDeleter> MakeOptions() {
   // Windows are given back when the app has taken the bytes.
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);
+  // Answers to PING and SETTINGS are counted by FloodGuard, with a better sentence.
+  nghttp2_option_set_max_outbound_ack(option, kQueuedFrameLimit);
   // Apps that reset many established connections are no attack; resets of streams that were not
   // answered yet are counted by FloodGuard.
   nghttp2_option_set_stream_reset_rate_limit(option, 1u << 20, 1u << 16);
@@ -114,6 +116,12 @@ Result<void> H2Session::Receive(ByteSpan frames) {
   return {};
 }
 
+void H2Session::NoteBroken(const nghttp2_goaway& goaway) {
+  broken_.assign(reinterpret_cast<const char*>(goaway.opaque_data), goaway.opaque_data_len);
+  broken_ += std::string(broken_.empty() ? "" : " ") + "(" +
+             nghttp2_http2_strerror(goaway.error_code) + ")";
+}
+
 void H2Session::MarkDirty(Stream& stream) {
   if (stream.dirty_) return;
   stream.dirty_ = true;
@@ -196,6 +204,8 @@ Result<void> H2Session::Pump(FrameSink& sink) {
   sink_ = nullptr;
   if (!ok) return Fail(ErrorCode::kIo, "the tunnel's output is gone");
   if (size < 0) return Check(size, "output");
+  // nghttp2 answers most faults of the peer by itself.
+  if (!broken_.empty()) return Fail(ErrorCode::kProtocol, "HTTP/2, input: " + broken_);
   return {};
 }
 

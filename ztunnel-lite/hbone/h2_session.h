@@ -29,9 +29,10 @@ class FrameSink {
 class H2Events {
  public:
   virtual ~H2Events() = default;
-  // A stream object for a request that begins (server).
+  // A stream object for a request that begins (server). The session owns it until the next event,
+  // so it does not keep the tunnel alive.
   virtual StreamPtr MakeStream() = 0;
-  // Its header list is complete and in bounds (server).
+  // Its header list is complete (server).
   virtual void OnRequest(StreamPtr stream) = 0;
   virtual void OnPong(uint64_t payload) = 0;
   virtual void OnPeerSettings() = 0;
@@ -70,6 +71,8 @@ class H2Session {
   void Shutdown();
   // GOAWAY, everything else is dropped.
   void Terminate(uint32_t error_code);
+  // Forgets the request whose header block has begun and not ended.
+  void DropIncoming() { incoming_.reset(); }
   // The tunnel is gone: every stream is told.
   void LoseAll(const Error& error);
 
@@ -99,6 +102,7 @@ class H2Session {
                                             boost::intrusive::constant_time_size<false>>;
 
   void SubmitSettings(const Settings& settings);
+  void NoteBroken(const nghttp2_goaway& goaway);
   void MarkDirty(Stream& stream);
   void MarkClosed(Stream& stream);
   void DispatchTo(Stream& stream);
@@ -122,6 +126,8 @@ class H2Session {
   std::span<std::byte> stage_;  // during Pump
   size_t staged_ = 0;
   std::string detail_;           // nghttp2's own words on the last fault
+  std::string broken_;           // what the GOAWAY of an error said
+  size_t header_bytes_ = 0;      // of the block being received, encoded and decoded
   const char* flood_ = nullptr;  // what the peer floods us with
   FloodGuard unanswered_resets_;
   FloodGuard provoked_resets_;

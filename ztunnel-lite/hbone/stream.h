@@ -66,6 +66,9 @@ class Stream : public StreamHook<AllStreams>, public StreamHook<StalledStreams> 
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
+  // From now on the stream keeps its host alive, which its constructor may have been given without
+  // a share.
+  void KeepHost(std::shared_ptr<StreamHost> host) { host_ = std::move(host); }
   // Null detaches. Attaching delivers what already waits.
   void Attach(StreamListener* listener);
   // How many bytes Write takes now. At 0 OnWritable follows when that changes.

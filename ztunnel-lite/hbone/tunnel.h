@@ -118,7 +118,8 @@ class ServerTunnel {
 };
 
 struct RelayOptions {
-  // Called with what was moved since the last call, at most once per loop turn.
+  // Called whenever bytes have moved, with what has moved since the last call. On the data path:
+  // several times per loop turn, and after every small message.
   std::function<void(uint64_t from_app, uint64_t to_app)> on_bytes;
   // One direction has ended and the other was silent for this long; zero: no limit.
   std::chrono::milliseconds half_close_timeout{0};
