@@ -27,10 +27,24 @@ T Must(Result<T> result) {
 }
 
 asio::awaitable<RelayResult> RelayClient(Worker& worker, StreamPtr stream, UniqueFd app,
-                                         RelayOptions options) {
-  RelayControl control;
+                                         RelayOptions options,
+                                         std::shared_ptr<RelayControl> control) {
   co_return co_await RelayStream(worker, std::move(stream), std::move(app), std::move(options),
-                                 control);
+                                 *control);
+}
+
+asio::awaitable<Result<void>> Talk(Worker& worker, UniqueFd tcp, UniqueFd app,
+                                   tls::CredentialPtr credential, Settings settings,
+                                   ConnectRequest request) {
+  auto tunnel = co_await ClientTunnel::Establish(worker, std::move(tcp), std::move(credential),
+                                                 {TestTunnel::kServer}, settings);
+  if (!tunnel) co_return std::unexpected(tunnel.error());
+  auto opened = co_await (*tunnel)->OpenStream(std::move(request), std::chrono::seconds(10));
+  if (!opened) co_return std::unexpected(opened.error());
+  RelayControl control;
+  RelayResult result =
+      co_await RelayStream(worker, std::move(opened->stream), std::move(app), {}, control);
+  co_return std::move(result.outcome);
 }
 
 }  // namespace
@@ -55,6 +69,12 @@ TcpPair MakeTcpPair() {
   return {std::move(near), std::move(far)};
 }
 
+ConnectRequest PlainRequest() {
+  ConnectRequest request;
+  request.authority = "10.0.0.1:80";
+  return request;
+}
+
 WorkerThread::WorkerThread()
     : worker_(std::make_unique<Worker>()),
       guard_(asio::make_work_guard(worker_->io())),
@@ -75,54 +95,62 @@ std::chrono::nanoseconds WorkerThread::CpuTime() {
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
-TestTunnel::TestTunnel(Settings client, Settings server) {
-  tls::TestMeshCa ca;
+TestTunnel::TestTunnel(Settings client, Settings server)
+    : TestTunnel(tls::TestMeshCa(), client, server) {}
+
+TestTunnel::TestTunnel(const tls::TestMeshCa& ca, Settings client, Settings server)
+    : client_credential_(ca.Credential({.uri = kClient})),
+      server_credential_(ca.Credential({.uri = kServer})) {
   TcpPair tcp = MakeTcpPair();
-  std::promise<Result<void>> ended;
-  server_ended_ = asio::co_spawn(
-      server_thread_.worker().io(),
-      RunServer(std::move(tcp.far), ca.Credential({.uri = kServer}), server), asio::use_future);
-  client_ = Must(
-      asio::co_spawn(client_thread_.worker().io(),
-                     ClientTunnel::Establish(client_thread_.worker(), std::move(tcp.near),
-                                             ca.Credential({.uri = kClient}), {kServer}, client),
-                     asio::use_future)
-          .get());
+  server_ended_ = Serve(std::move(tcp.far), server);
+  client_ =
+      Must(asio::co_spawn(client_thread_.worker().io(),
+                          ClientTunnel::Establish(client_thread_.worker(), std::move(tcp.near),
+                                                  client_credential_, {kServer}, client),
+                          asio::use_future)
+               .get());
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return server_ != nullptr; });
+  changed_.wait(lock, [this] { return !servers_.empty(); });
 }
 
 TestTunnel::~TestTunnel() {
-  std::promise<void> client_gone, server_gone;
-  asio::post(client_thread_.worker().io(), [&] {
-    client_.reset();
-    client_gone.set_value();
+  OnClient([this](ClientTunnel&) { client_.reset(); });
+  OnServer([this](ServerTunnel&) {
+    std::lock_guard lock(mutex_);
+    for (auto& server : servers_) server->Abort();
+    servers_.clear();
   });
-  asio::post(server_thread_.worker().io(), [&] {
-    server_->Abort();
-    server_.reset();
-    server_gone.set_value();
-  });
-  client_gone.get_future().wait();
-  server_gone.get_future().wait();
 }
 
-asio::awaitable<Result<void>> TestTunnel::RunServer(UniqueFd tcp, tls::CredentialPtr credential,
-                                                    Settings settings) {
+std::future<Result<void>> TestTunnel::Serve(UniqueFd tcp, Settings settings) {
+  return asio::co_spawn(server_thread_.worker().io(), RunServer(std::move(tcp), settings),
+                        asio::use_future);
+}
+
+std::future<Result<void>> TestTunnel::Dial(UniqueFd tcp, UniqueFd app, Settings settings,
+                                           ConnectRequest request) {
+  return asio::co_spawn(client_thread_.worker().io(),
+                        Talk(client_thread_.worker(), std::move(tcp), std::move(app),
+                             client_credential_, settings, std::move(request)),
+                        asio::use_future);
+}
+
+asio::awaitable<Result<void>> TestTunnel::RunServer(UniqueFd tcp, Settings settings) {
   auto handler = [this](ServerTunnel&, std::unique_ptr<ConnectCall> call) {
-    return Serve(std::move(call));
+    return Answer(std::move(call));
   };
-  auto server = Must(co_await ServerTunnel::Establish(server_thread_.worker(), std::move(tcp),
-                                                      std::move(credential), settings, handler));
+  auto server = co_await ServerTunnel::Establish(server_thread_.worker(), std::move(tcp),
+                                                 server_credential_, settings, handler);
+  if (!server) co_return std::unexpected(server.error());
   {
     std::lock_guard lock(mutex_);
-    server_ = server;
+    servers_.push_back(*server);
   }
   changed_.notify_all();
-  co_return co_await server->Run();
+  co_return co_await (*server)->Run();
 }
 
-asio::awaitable<void> TestTunnel::Serve(std::unique_ptr<ConnectCall> call) {
+asio::awaitable<void> TestTunnel::Answer(std::unique_ptr<ConnectCall> call) {
   if (call->method() != "CONNECT") co_return call->Reject(400);
   if (call->request().authority == "deny:1") co_return call->Reject(401);
   TcpPair app = MakeTcpPair();
@@ -159,16 +187,22 @@ Result<Link> TestTunnel::Open(RelayOptions options, const std::string& authority
   SetBlocking(app.near.get());
   Link link;
   link.client_app = std::move(app.near);
+  link.client_control = std::make_shared<RelayControl>();
   link.client_result =
       asio::co_spawn(client_thread_.worker().io(),
                      RelayClient(client_thread_.worker(), std::move(opened->stream),
-                                 std::move(app.far), std::move(options)),
+                                 std::move(app.far), std::move(options), link.client_control),
                      asio::use_future);
+  link.server_app = NextServerApp();
+  return link;
+}
+
+UniqueFd TestTunnel::NextServerApp() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return !server_apps_.empty(); });
-  link.server_app = std::move(server_apps_.front());
+  UniqueFd app = std::move(server_apps_.front());
   server_apps_.pop_front();
-  return link;
+  return app;
 }
 
 RelayResult TestTunnel::NextServerResult() {
@@ -196,7 +230,7 @@ void TestTunnel::OnClient(const std::function<void(ClientTunnel&)>& work) {
 void TestTunnel::OnServer(const std::function<void(ServerTunnel&)>& work) {
   std::promise<void> done;
   asio::post(server_thread_.worker().io(), [&] {
-    work(*server_);
+    work(*servers_.front());
     done.set_value();
   });
   done.get_future().wait();

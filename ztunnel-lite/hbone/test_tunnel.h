@@ -35,10 +35,14 @@ class WorkerThread {
   std::thread thread_;
 };
 
+// To 10.0.0.1:80, with nothing optional.
+ConnectRequest PlainRequest();
+
 // One relayed connection, seen from its two apps; the sockets block for at most 20 s.
 struct Link {
   UniqueFd client_app;
   UniqueFd server_app;
+  std::shared_ptr<RelayControl> client_control;  // used by OnClient only
   std::future<RelayResult> client_result;
 };
 
@@ -51,6 +55,14 @@ class TestTunnel {
   ~TestTunnel();
 
   Result<Link> Open(RelayOptions options = {}, const std::string& authority = "10.0.0.1:80");
+  // One more tunnel on the server's worker; what Run or the handshake said.
+  std::future<Result<void>> Serve(UniqueFd tcp, Settings settings = {});
+  // One more tunnel on the client's worker, with one stream that is relayed to `app`; what ended
+  // it.
+  std::future<Result<void>> Dial(UniqueFd tcp, UniqueFd app, Settings settings = {},
+                                 ConnectRequest request = PlainRequest());
+  // The app's side of the next connection that the server accepted; waits for it.
+  UniqueFd NextServerApp();
   // The server's relays that have ended, oldest first; waits for one.
   RelayResult NextServerResult();
   ConnectRequest LastRequest();
@@ -60,22 +72,27 @@ class TestTunnel {
   std::future<Result<void>>& server_ended() { return server_ended_; }
   WorkerThread& client_thread() { return client_thread_; }
   WorkerThread& server_thread() { return server_thread_; }
+  const tls::CredentialPtr& client_credential() const { return client_credential_; }
+  const tls::CredentialPtr& server_credential() const { return server_credential_; }
 
  private:
-  boost::asio::awaitable<void> Serve(std::unique_ptr<ConnectCall> call);
-  boost::asio::awaitable<Result<void>> RunServer(UniqueFd tcp, tls::CredentialPtr credential,
-                                                 Settings settings);
+  explicit TestTunnel(const tls::TestMeshCa& ca, Settings client, Settings server);
+  boost::asio::awaitable<void> Answer(std::unique_ptr<ConnectCall> call);
+  boost::asio::awaitable<Result<void>> RunServer(UniqueFd tcp, Settings settings);
 
-  WorkerThread client_thread_;
-  WorkerThread server_thread_;
+  tls::CredentialPtr client_credential_;
+  tls::CredentialPtr server_credential_;
   std::shared_ptr<ClientTunnel> client_;
-  std::shared_ptr<ServerTunnel> server_;
+  std::vector<std::shared_ptr<ServerTunnel>> servers_;
   std::future<Result<void>> server_ended_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<UniqueFd> server_apps_;
   std::deque<RelayResult> server_results_;
   ConnectRequest last_request_;
+  // Last, so that they end first: what runs on them uses the members above.
+  WorkerThread client_thread_;
+  WorkerThread server_thread_;
 };
 
 void SetBlocking(int fd);

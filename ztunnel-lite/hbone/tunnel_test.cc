@@ -187,6 +187,14 @@ TEST(TunnelTest, ADrainLetsOpenStreamsFinishAndRefusesNewOnes) {
   EXPECT_TRUE(tunnel.server_ended().get());
 }
 
+TEST(TunnelTest, ADrainWithoutOpenStreamsEndsTheTunnelOfEitherSide) {
+  TestTunnel tunnel;
+  tunnel.OnServer([](ServerTunnel& server) { server.StartDrain(); });
+  const Result<void> ended = tunnel.server_ended().get();
+  EXPECT_TRUE(ended) << ended.error().message();
+  tunnel.OnClient([](ClientTunnel& client) { EXPECT_FALSE(client.usable()); });
+}
+
 TEST(TunnelTest, AHalfClosedRelayThatStaysSilentTimesOut) {
   TestTunnel tunnel;
   auto link = tunnel.Open({.on_bytes = {}, .half_close_timeout = milliseconds(50)});
