@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -18,6 +19,16 @@ namespace {
 [[noreturn]] void Die(const std::string& why) {
   std::fprintf(stderr, "test network: %s\n", why.c_str());
   std::abort();
+}
+
+// The kernel makes a new IPv6 address a local one in a work queue, some time after `ip` has
+// returned. Packets to it from inside leave the namespace until then, and are lost.
+void AwaitLocal(const TestNetns& where, const std::string& address) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const std::string wanted = "local " + address + " ";
+  while (where.Shell("ip -6 route show table local").find(wanted) == std::string::npos) {
+    if (std::chrono::steady_clock::now() > end) Die(address + " does not become local");
+  }
 }
 
 }  // namespace
@@ -64,6 +75,8 @@ PodAndPeer::PodAndPeer() {
       "ip addr add 10.77.0.2/24 dev eth0; ip addr add fd77::2/64 dev eth0 nodad;"
       "ip link set eth0 up; ip route add default via 10.77.0.1;"
       "ip -6 route add default via fd77::1");
+  AwaitLocal(peer, "fd77::1");
+  AwaitLocal(pod, "fd77::2");
 }
 
 std::string CompareWithGolden(const std::string& path, const std::string& text) {
