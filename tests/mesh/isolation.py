@@ -15,6 +15,7 @@ import threading
 
 CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE, MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x1000, 0x4000, 0x40000, 0x2, 0x4, 0x8
+MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -37,6 +38,16 @@ def _mount(source, target, kind, flags, options=""):
            f"mount {kind or 'propagation'} on {target}")
 
 
+def _drop_mounts_below(folder):
+    """Copies of the machine's mounts: they would keep its namespaces, and go when others delete
+    the files below them."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        points = [line.split(" ")[4] for line in file]
+    for point in reversed(points):
+        if point.startswith(folder + "/"):
+            _libc.umount2(point.encode(), MNT_DETACH)  # a parent may have taken it along
+
+
 def _loopback_up():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         request = struct.pack("16sh14x", b"lo", 1)  # IFF_UP
@@ -48,6 +59,7 @@ def _make_mounts():
     _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     source_tree = os.open(ROOT, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     for folder in ("/run", "/var/lib"):
+        _drop_mounts_below(folder)
         _mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
     for folder in ("/run/netns", "/run/lock", "/var/lib/cni"):
         os.mkdir(folder)
