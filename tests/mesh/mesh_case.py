@@ -49,6 +49,13 @@ class MeshCase(unittest.TestCase):
         for node in cls.lab.nodes:
             cls.lab.wait_text(node, VIP)
 
+    @classmethod
+    def tearDownClass(cls):
+        ended = cls.lab.end_programs()
+        if any(ended.values()):
+            print(cls.lab.logs(), file=sys.stderr)
+            raise AssertionError(f"after SIGTERM: {ended}")
+
     def run(self, result=None):
         known = len(result.failures) + len(result.errors) if result else 0
         outcome = super().run(result)
