@@ -177,6 +177,7 @@ void ReadDataPath(Reader& reader, Config& out) {
   reader.Integer("HTTP2_CONNECTION_WINDOW_SIZE", out.connection_window_bytes, 65535, kMaxWindow);
   reader.Integer("HTTP2_FRAME_SIZE", out.frame_size_bytes, 16384, (1 << 24) - 1);
   reader.Bool("ENABLE_RESPONSE_BAGGAGE", out.response_baggage);
+  reader.Bool("LOCALHOST_APP_TUNNEL", out.localhost_app_tunnel);
   reader.Keep(CountWorkerThreads(reader.environment(),
                                  static_cast<int>(std::thread::hardware_concurrency())),
               out.worker_threads);

@@ -48,6 +48,7 @@ struct Config {
   uint32_t frame_size_bytes = 1u << 20;
   int worker_threads = 2;
   bool response_baggage = true;
+  bool localhost_app_tunnel = true;  // PROXY protocol apps are called on loopback
 
   // Deadlines
   std::chrono::milliseconds connect_timeout{10000};

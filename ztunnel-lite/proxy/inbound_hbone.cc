@@ -1,9 +1,13 @@
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "lib/net/socket.h"
 #include "ztunnel-lite/proxy/connect_headers.h"
 #include "ztunnel-lite/proxy/pod_proxy.h"
+#include "ztunnel-lite/proxy/proxy_header.h"
 
 namespace ambit::proxy {
 namespace {
@@ -87,11 +91,6 @@ Result<InboundRoute> PodProxy::RouteCall(const hbone::ConnectCall& call, const S
     return Fail(ErrorCode::kInvalidArgument, "method " + call.method() + " is not CONNECT");
   }
   if (!local) return Fail(MissingWorkload());
-  if (local->application_tunnel && local->application_tunnel->proxy_protocol) {
-    // Without the header the app would take the client's first bytes for it.
-    return Fail(ErrorCode::kUnavailable,
-                "the workload asks for a PROXY protocol header, which this tunnel does not write");
-  }
   return RouteInbound(context_.mesh,
                       {.local = local,
                        .network = context_.config.network,
@@ -116,8 +115,12 @@ boost::asio::awaitable<std::optional<PodProxy::InboundLeg>> PodProxy::OpenInboun
   RbacConnection rbac{.source = origin.peer,
                       .source_identity = identity ? std::optional(*identity) : std::nullopt,
                       .destination = route->app};
-  auto app = co_await ConnectInbound(*connection, *local, std::move(rbac),
-                                     listeners_.preserve_source_hbone);
+  auto app =
+      co_await ConnectInbound(*connection, *local, std::move(rbac), TargetOf(*route, origin));
+  if (app && route->proxy_header) {
+    auto written = Introduce(app->get(), *route, origin);
+    if (!written) app = FailAt(Stage::kConnectPlain, written.error());
+  }
   if (!app) {
     call->Reject(StatusFor(app.error()));
     Finish(*leg.record, *connection, &app.error());
@@ -128,12 +131,32 @@ boost::asio::awaitable<std::optional<PodProxy::InboundLeg>> PodProxy::OpenInboun
   co_return leg;
 }
 
+// An app that is told the client's address in a header may listen on loopback only.
+Dialer::Target PodProxy::TargetOf(const InboundRoute& route, const StreamOrigin& origin) const {
+  if (route.proxy_header && context_.config.localhost_app_tunnel) {
+    return {{net::IpAddress::Loopback(route.app.address.family()), route.app.port}, std::nullopt};
+  }
+  Dialer::Target target{route.app, std::nullopt};
+  if (listeners_.preserve_source_hbone) target.source = origin.peer.address;
+  return target;
+}
+
+Result<void> PodProxy::Introduce(int app, const InboundRoute& route, const StreamOrigin& origin) {
+  const auto& called = *route.proxy_header;
+  auto header =
+      ProxyHeader(origin.peer, called.endpoint, origin.peer_identity, called.service_hostname);
+  // Nothing was sent before, so that the socket's buffer has room for all of it.
+  ssize_t sent = send(app, header.data(), header.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent < 0) return FailErrno(errno, "send the PROXY protocol header to the app");
+  if (static_cast<size_t>(sent) == header.size()) return {};
+  return Fail(ErrorCode::kResourceExhausted,
+              "the app's socket did not take the whole PROXY protocol header");
+}
+
 boost::asio::awaitable<Outcome<UniqueFd>> PodProxy::ConnectInbound(Connection& connection,
                                                                    const state::Workload& local,
                                                                    RbacConnection rbac,
-                                                                   bool preserve_source) {
-  Dialer::Target target{.to = rbac.destination, .source = std::nullopt};
-  if (preserve_source) target.source = rbac.source.address;
+                                                                   Dialer::Target target) {
   // Before the first evaluation: a policy that comes in between must find the connection.
   connection.rbac = std::move(rbac);
   if (auto allowed = Authorize(local, *connection.rbac); !allowed) {

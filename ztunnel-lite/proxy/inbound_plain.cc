@@ -51,8 +51,9 @@ boost::asio::awaitable<std::optional<PodProxy::InboundLeg>> PodProxy::OpenInboun
   leg.record = context_.traffic.Open(DescribePlain(*connection, *destination, local));
   RbacConnection rbac{
       .source = connection->peer(), .source_identity = std::nullopt, .destination = *destination};
-  auto app = co_await ConnectInbound(*connection, *local, std::move(rbac),
-                                     listeners_.preserve_source_plain);
+  Dialer::Target target{*destination, std::nullopt};
+  if (listeners_.preserve_source_plain) target.source = connection->peer().address;
+  auto app = co_await ConnectInbound(*connection, *local, std::move(rbac), target);
   if (!app) {
     Finish(*leg.record, *connection, &app.error());
     co_return std::nullopt;

@@ -126,6 +126,27 @@ TEST_F(Traffic, AnAppThatDoesNotListenIsSeenAsAReset) {
   EXPECT_EQ(traffic_.WaitEnded(Reporter::kDestination).flag, Flag::kConnect);
 }
 
+TEST_F(Traffic, AnAppBehindAnApplicationTunnelIsToldWhoCalledWhat) {
+  auto server = WorkloadOf("server", "node-b", server_);
+  server.application_tunnel = state::ApplicationTunnel{.proxy_protocol = true, .port = 9090};
+  Announce(std::move(server));
+  for (const char* listens_at : {"127.0.0.1:9090", "10.9.0.2:9090"}) {
+    config_b_.localhost_app_tunnel = At(listens_at).address.IsLoopback();
+    node_b_ = MakeNode(config_b_);
+    ASSERT_TRUE(node_b_->Start(InfoOf("server"), server_.netns.Duplicate().value()));
+    AppListener app(server_.netns, At(listens_at));
+    auto client = ConnectFrom(client_.netns, ServerAt(8080));
+    ASSERT_TRUE(client.Send("hello"));
+    auto served = app.Accept();
+    constexpr size_t kHeader = 16 + 12 + 3 + 43;
+    std::string got = served.socket.ReceiveAll(kHeader + 5);
+    ASSERT_EQ(got.size(), kHeader + 5) << listens_at;
+    EXPECT_EQ(HexEncode(AsBytes(got.substr(0, 20))), "0d0a0d0a000d0a515549540a2111003a0a090001");
+    EXPECT_EQ(HexEncode(AsBytes(got.substr(20, 4))), "0a090002");
+    EXPECT_EQ(got.substr(kHeader - 43), "spiffe://cluster.local/ns/default/sa/clienthello");
+  }
+}
+
 TEST_F(Traffic, FromAStrangerArrivesInPlaintextWithItsAddress) {
   AppListener app(server_.netns, ServerAt(8080));
   auto client = ConnectFrom(stranger_.netns, ServerAt(8080));

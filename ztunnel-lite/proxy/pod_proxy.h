@@ -118,7 +118,10 @@ class PodProxy : public std::enable_shared_from_this<PodProxy>, private TunnelDi
                                  const state::WorkloadPtr& local) const;
   // Policies, then the app: what both ways in share once the destination is known.
   Awaitable<Outcome<UniqueFd>> ConnectInbound(Connection& connection, const state::Workload& local,
-                                              RbacConnection rbac, bool preserve_source);
+                                              RbacConnection rbac, Dialer::Target target);
+  Dialer::Target TargetOf(const InboundRoute& route, const StreamOrigin& origin) const;
+  // Writes the PROXY protocol header to the app.
+  static Result<void> Introduce(int app, const InboundRoute& route, const StreamOrigin& origin);
   telemetry::ConnectionInfo DescribeInbound(const StreamOrigin& origin,
                                             const hbone::ConnectRequest& request,
                                             const InboundRoute& route,

@@ -58,17 +58,6 @@ TEST_F(Refusals, APolicyHoldsForPlaintextToo) {
   EXPECT_EQ(traffic_.WaitEnded(Reporter::kDestination).flag, Flag::kDeny);
 }
 
-TEST_F(Refusals, AnAppThatExpectsAProxyHeaderIsNotGivenBytesWithoutOne) {
-  AppListener app(server_.netns, ServerAt(8080));
-  auto server = WorkloadOf("server", "node-b", server_);
-  server.application_tunnel = state::ApplicationTunnel{.proxy_protocol = true, .port = 8080};
-  Announce(std::move(server));
-  auto client = ConnectFrom(client_.netns, ServerAt(8080));
-  client.Send("x");
-  EXPECT_EQ(client.Receive(), "<reset>");
-  EXPECT_NE(traffic_.WaitDenied(Reporter::kDestination).error.find("PROXY"), std::string::npos);
-}
-
 TEST_F(Refusals, ThePortsOfTheTunnelAreNoWayIn) {
   for (uint16_t port : {15001, 15006}) {
     traffic_.Clear();

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,10 +68,17 @@ struct InboundRequest {
 struct InboundRoute {
   net::Endpoint app;          // where to dial; the address is always the pod's own
   state::ServicePtr service;  // for telemetry
+  // What the client called, for an app that wants a PROXY protocol header first.
+  struct Called {
+    net::Endpoint endpoint;
+    std::string service_hostname;  // empty where the client did not name one
+  };
+  std::optional<Called> proxy_header;
 };
 
 // Errors  kInvalidArgument: answered with 400 (authority does not parse or is not this pod's);
-//         kUnavailable: 503 (unknown service, no target port, one of the tunnel's own ports).
+//         kUnavailable: 503 (unknown service, no target port, one of the tunnel's own ports,
+//         a hostname without an address for the app's PROXY protocol header).
 Result<InboundRoute> RouteInbound(const state::MeshState& mesh, const InboundRequest& request);
 
 // The service a connection to `app_port` of the pod most likely meant, for telemetry: the one with

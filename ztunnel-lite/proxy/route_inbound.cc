@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <utility>
 #include <variant>
 
 #include "ztunnel-lite/proxy/route.h"
@@ -59,12 +60,14 @@ bool IsWaypoint(const MeshState& mesh, const InboundRequest& request,
          workload->addresses.end();
 }
 
+const std::string& NetworkOf(const InboundRequest& request) {
+  return request.local->network.empty() ? request.network : request.local->network;
+}
+
 // A waypoint takes connections for addresses that are not its own: those that name it.
 bool IsWaypointOf(const MeshState& mesh, const InboundRequest& request,
                   const net::IpAddress& address) {
-  const std::string& network =
-      request.local->network.empty() ? request.network : request.local->network;
-  NetworkAddress target{network, address};
+  NetworkAddress target{NetworkOf(request), address};
   std::vector<GatewayAddress> waypoints;
   if (auto workload = mesh.FindWorkloadByAddress(target)) {
     if (workload->waypoint) waypoints.push_back(*workload->waypoint);
@@ -116,6 +119,27 @@ Result<InboundRoute> RouteHostname(const MeshState& mesh, const InboundRequest& 
   return route;
 }
 
+// What the client called, as an address: of a service the one on our network and IPv4 first.
+Result<net::Endpoint> CalledEndpoint(const InboundRequest& request, const Authority& authority,
+                                     const ServicePtr& service) {
+  if (const auto* address = std::get_if<net::IpAddress>(&authority.host)) {
+    return net::Endpoint{*address, authority.port};
+  }
+  const std::string& network = NetworkOf(request);
+  const NetworkAddress* best = nullptr;
+  auto rank = [&](const NetworkAddress& vip) {
+    return std::pair(vip.network == network, vip.network == network && vip.address.is_v4());
+  };
+  for (const auto& vip : service->vips) {
+    if (best == nullptr || rank(vip) > rank(*best)) best = &vip;
+  }
+  if (best == nullptr) {
+    return Fail(ErrorCode::kUnavailable, "the app wants a PROXY protocol header, and service " +
+                                             service->hostname + " has no address to put into it");
+  }
+  return net::Endpoint{best->address, authority.port};
+}
+
 bool SendsTo(const state::Service& service, const state::PortMap& own, uint16_t app_port) {
   auto leads = [app_port](const auto& entry) { return entry.second == app_port; };
   return std::ranges::any_of(service.ports, leads) || std::ranges::any_of(own, leads);
@@ -145,6 +169,13 @@ Result<InboundRoute> RouteInbound(const MeshState& mesh, const InboundRequest& r
     route.service = GuessService(mesh, *request.local, route.app.port, request.forwarded_host);
   }
   const auto& tunnel = request.local->application_tunnel;
+  if (tunnel && tunnel->proxy_protocol) {
+    auto called = CalledEndpoint(request, *authority, route.service);
+    if (!called) return std::unexpected(called.error());
+    bool named =
+        address == nullptr || (route.service && route.service->hostname == request.forwarded_host);
+    route.proxy_header = {*called, named ? route.service->hostname : std::string()};
+  }
   if (tunnel && tunnel->port != 0) route.app.port = tunnel->port;
   return route;
 }

@@ -35,6 +35,40 @@ TEST(RouteInbound, AnAuthorityThatDoesNotParseOrIsNotThisPodsIsInvalid) {
   }
 }
 
+TEST(RouteInbound, AnAppThatWantsAProxyHeaderIsToldWhatWasCalled) {
+  TestMesh t;
+  auto web = MakeService("web", "fd00::9");
+  web.vips.push_back({"elsewhere", Ip("10.96.0.8")});
+  web.vips.push_back({"", Ip("10.96.0.9")});
+  t.Add(web);
+  auto pod = MakePod("web", "10.0.0.2");
+  pod.services[web.Key()] = {};
+  pod.application_tunnel = state::ApplicationTunnel{.proxy_protocol = true, .port = 9000};
+  auto by_address = Inbound(t, pod, "10.0.0.7:8080");
+  EXPECT_EQ(by_address->app.ToString(), "10.0.0.2:9000");
+  EXPECT_EQ(by_address->proxy_header->endpoint.ToString(), "10.0.0.7:8080");
+  EXPECT_EQ(by_address->proxy_header->service_hostname, "");
+  EXPECT_EQ(Inbound(t, pod, "10.0.0.7:8080", web.hostname)->proxy_header->service_hostname,
+            web.hostname);
+  auto by_name = Inbound(t, pod, web.hostname + ":80");
+  EXPECT_EQ(by_name->proxy_header->endpoint.ToString(), "10.96.0.9:80");
+  EXPECT_EQ(by_name->proxy_header->service_hostname, web.hostname);
+  pod.application_tunnel->proxy_protocol = false;
+  EXPECT_FALSE(Inbound(t, pod, "10.0.0.7:8080")->proxy_header.has_value());
+}
+
+TEST(RouteInbound, AHostnameWithoutAddressIsNothingToPutIntoAProxyHeader) {
+  TestMesh t;
+  auto web = MakeService("web", "");
+  t.Add(web);
+  auto pod = MakePod("web", "10.0.0.2");
+  pod.services[web.Key()] = {};
+  pod.application_tunnel = state::ApplicationTunnel{.proxy_protocol = true, .port = 9000};
+  auto route = Inbound(t, pod, web.hostname + ":80");
+  ASSERT_FALSE(route.has_value());
+  EXPECT_EQ(route.error().code(), ErrorCode::kUnavailable);
+}
+
 TEST(RouteInbound, OurOwnPortsAreUnavailable) {
   TestMesh t;
   for (const char* authority : {"10.0.0.2:15001", "10.0.0.2:15006", "10.0.0.2:15008"}) {
