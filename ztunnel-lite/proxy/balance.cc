@@ -1,5 +1,6 @@
 #include "ztunnel-lite/proxy/balance.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -117,7 +118,8 @@ std::optional<int> LocalityRank(const state::Service& service, const state::Work
 std::optional<ChosenEndpoint> ChooseEndpoint(const state::MeshState& mesh,
                                              const state::Service& service, uint16_t service_port,
                                              PortRule rule, const state::Workload& client,
-                                             Random& random) {
+                                             Random& random,
+                                             std::span<const std::string> unreachable) {
   std::optional<ChosenEndpoint> chosen;
   mesh.VisitEndpoints(service, [&](std::span<const state::MeshState::EndpointView> endpoints) {
     Candidates candidates;
@@ -125,6 +127,7 @@ std::optional<ChosenEndpoint> ChooseEndpoint(const state::MeshState& mesh,
       const state::Workload& workload = *endpoint.workload;
       if (!workload.healthy && !service.allow_unhealthy) continue;
       if (!HasDestination(workload, client)) continue;
+      if (std::ranges::find(unreachable, workload.uid) != unreachable.end()) continue;
       if (!ServesPort(service, service_port, rule, endpoint)) continue;
       auto rank = LocalityRank(service, client, workload);
       if (!rank) continue;

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <string>
 
 #include "ztunnel-lite/proxy/route.h"
 #include "ztunnel-lite/state/mesh_state.h"
@@ -21,11 +23,13 @@ struct ChosenEndpoint {
 // Endpoints that can be reached and serve the port; of those the best locality (strict drops all
 // others, failover keeps the best there is); of those one at random by capacity. Endpoints of the
 // client's network come before all others, since only they can be reached without a gateway.
+// Workloads whose uid is in `unreachable` are left out.
 // nullopt: no healthy upstream.
 std::optional<ChosenEndpoint> ChooseEndpoint(const state::MeshState& mesh,
                                              const state::Service& service, uint16_t service_port,
                                              PortRule rule, const state::Workload& client,
-                                             Random& random);
+                                             Random& random,
+                                             std::span<const std::string> unreachable = {});
 
 // Places that match the service's preference one after the other, see balance.cc; nullopt: dropped.
 std::optional<int> LocalityRank(const state::Service& service, const state::Workload& client,

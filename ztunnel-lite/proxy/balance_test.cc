@@ -80,6 +80,22 @@ TEST(ChooseEndpoint, FailoverTakesTheBestPlaceThatHasAHealthyEndpoint) {
   EXPECT_EQ(choose(), "far");
 }
 
+TEST(ChooseEndpoint, AnUnreachableOneIsLeftOutWhateverItsPlace) {
+  TestMesh t;
+  auto web = MakeService("web", "10.96.0.9");
+  t.Add(web);
+  t.Add(MakePod("a", "10.0.0.2"), web);
+  t.Add(MakePod("b", "10.0.0.3"), web);
+  auto choose = [&](std::vector<std::string> unreachable) {
+    auto chosen =
+        ChooseEndpoint(t.mesh, web, 80, PortRule::kDeclared, t.source, t.random, unreachable);
+    return chosen ? chosen->workload->name : "none";
+  };
+  EXPECT_EQ(choose({"Kubernetes//Pod/default/a"}), "b");
+  EXPECT_EQ(choose({"Kubernetes//Pod/default/b"}), "a");
+  EXPECT_EQ(choose({"Kubernetes//Pod/default/a", "Kubernetes//Pod/default/b"}), "none");
+}
+
 TEST(ChooseEndpoint, DrawsByCapacityAndNeverACapacityOfZero) {
   TestMesh t;
   auto web = MakeService("web", "10.96.0.9");

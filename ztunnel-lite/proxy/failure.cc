@@ -29,7 +29,9 @@ telemetry::Flag FlagFor(Stage stage, ErrorCode code) {
 
 std::unexpected<Failure> FailAt(Stage stage, Error error) {
   Flag flag = FlagFor(stage, error.code());
-  return std::unexpected(Failure{std::move(error), flag});
+  bool unreached =
+      stage == Stage::kConnectTunnel || stage == Stage::kConnectPlain || stage == Stage::kHandshake;
+  return std::unexpected(Failure{std::move(error), flag, unreached});
 }
 
 int StatusForRoute(ErrorCode code) { return code == ErrorCode::kInvalidArgument ? 400 : 503; }

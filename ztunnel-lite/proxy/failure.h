@@ -25,6 +25,8 @@ enum class Stage : uint8_t {
 struct Failure {
   Error error;
   telemetry::Flag flag = telemetry::Flag::kNone;
+  // The peer was not reached, so that another endpoint may serve and nothing was sent twice.
+  bool unreached = false;
 };
 
 template <typename T>

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "lib/net/socket.h"
@@ -5,6 +6,12 @@
 #include "ztunnel-lite/proxy/pod_proxy.h"
 
 namespace ambit::proxy {
+namespace {
+
+// Endpoints of a service that a connection is offered before it fails.
+constexpr int kEndpointTries = 3;
+
+}  // namespace
 
 using telemetry::Reporter;
 
@@ -57,18 +64,34 @@ boost::asio::awaitable<std::optional<PodProxy::OutboundLeg>> PodProxy::OpenOutbo
   OutboundRequest request{.source = source,
                           .network = context_.config.network,
                           .client = connection->peer(),
-                          .destination = *destination};
+                          .destination = *destination,
+                          .unreachable = {}};
   auto route = RouteOutbound(context_.mesh, request, worker_.random());
-  if (!route) {
-    deny(*destination, route.error());
-    co_return std::nullopt;
+  if (!route) deny(*destination, route.error());
+  for (int tries = 1; route; ++tries) {
+    OutboundLeg leg;
+    leg.record = context_.traffic.Open(DescribeOutbound(*connection, *route, source));
+    auto failure = co_await ConnectOutbound(*connection, leg, *route, *source);
+    if (!failure) co_return leg;
+    Finish(*leg.record, *connection, &*failure);
+    if (!failure->unreached || tries == kEndpointTries || connection->cut()) break;
+    route = RouteElsewhere(request, *route);
   }
-  OutboundLeg leg;
-  leg.record = context_.traffic.Open(DescribeOutbound(*connection, *route, source));
-  auto failure = co_await ConnectOutbound(*connection, leg, *route, *source);
-  if (!failure) co_return leg;
-  Finish(*leg.record, *connection, &*failure);
   co_return std::nullopt;
+}
+
+// An error where the service has no other endpoint.
+Result<OutboundRoute> PodProxy::RouteElsewhere(OutboundRequest& request,
+                                               const OutboundRoute& failed) {
+  if (!failed.destination) return Fail(ErrorCode::kUnavailable, "nothing is known of the peer");
+  request.unreachable.push_back(failed.destination->uid);
+  auto route = RouteOutbound(context_.mesh, request, worker_.random());
+  if (!route) return route;
+  bool other =
+      route->destination &&
+      std::ranges::find(request.unreachable, route->destination->uid) == request.unreachable.end();
+  if (!other) return Fail(ErrorCode::kUnavailable, "there is no other endpoint");
+  return route;
 }
 
 boost::asio::awaitable<std::optional<Failure>> PodProxy::ConnectOutbound(

@@ -74,6 +74,39 @@ TEST_F(Traffic, AServiceAddressLeadsToItsEndpoint) {
   EXPECT_EQ(in.info.destination_service->hostname, "web.default.svc.cluster.local");
 }
 
+TEST_F(Traffic, AnEndpointThatCannotBeReachedIsFollowedByTheNext) {
+  // Two more pods of the service, of which nobody has ever heard on the wire: a closed HBONE port,
+  // and a closed port of an app outside the mesh. One of three draws would reach the server.
+  auto service = mesh_.FindServiceByAddress({"", At("10.96.0.9:80").address});
+  auto tunnelled = WorkloadOf("closed", "node-b", stranger_);
+  tunnelled.services = {{service->Key(), {{80, 8080}}}};
+  Announce(tunnelled);
+  auto plain = tunnelled;
+  plain.uid += "-plain";
+  plain.tunnel_protocol = state::TunnelProtocol::kNone;
+  Announce(plain);
+  EchoApp app(server_.netns, ServerAt(8080));
+  for (int i = 0; i < 20; ++i) {
+    auto client = ConnectFrom(client_.netns, At("10.96.0.9:80"));
+    ASSERT_TRUE(client.Send("again"));
+    ASSERT_EQ(client.Receive(), "again") << i;
+  }
+}
+
+TEST_F(Traffic, ASingleEndpointThatCannotBeReachedIsTriedOnce) {
+  auto server = WorkloadOf("server", "node-b", server_);
+  auto service = mesh_.FindServiceByAddress({"", At("10.96.0.9:80").address});
+  server.services = {{service->Key(), {{80, 8080}}}};
+  server.tunnel_protocol = state::TunnelProtocol::kNone;
+  Announce(server);
+  node_b_.reset();
+  auto client = ConnectFrom(client_.netns, At("10.96.0.9:80"));
+  client.Send("x");
+  EXPECT_EQ(client.Receive(), "<reset>");
+  EXPECT_EQ(traffic_.WaitEnded(Reporter::kSource).flag, Flag::kConnect);
+  EXPECT_EQ(traffic_.ended_count(), 1u);
+}
+
 TEST_F(Traffic, TheServerMaySpeakFirst) {
   AppListener app(server_.netns, ServerAt(8080));
   auto client = ConnectFrom(client_.netns, ServerAt(8080));

@@ -95,6 +95,7 @@ class PodProxy : public std::enable_shared_from_this<PodProxy>, private TunnelDi
   // outbound.cc
   Awaitable<void> ServeOutbound(ConnectionPtr connection);
   Awaitable<std::optional<OutboundLeg>> OpenOutbound(ConnectionPtr connection);
+  Result<OutboundRoute> RouteElsewhere(OutboundRequest& request, const OutboundRoute& failed);
   Awaitable<std::optional<Failure>> ConnectOutbound(Connection& connection, OutboundLeg& leg,
                                                     const OutboundRoute& route,
                                                     const state::Workload& source);

@@ -129,7 +129,8 @@ Lookup OutboundRouter::FromService(const ServicePtr& service, uint16_t port, Por
     lookup.passthrough = true;
     return lookup;
   }
-  if (auto chosen = ChooseEndpoint(mesh_, *service, port, rule, source(), random_)) {
+  if (auto chosen =
+          ChooseEndpoint(mesh_, *service, port, rule, source(), random_, request_.unreachable)) {
     lookup.upstream = Upstream{chosen->workload, chosen->port, service};
   }
   return lookup;

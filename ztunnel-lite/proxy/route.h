@@ -47,6 +47,8 @@ struct OutboundRequest {
   std::string network;  // of this node (NETWORK)
   net::Endpoint client;
   net::Endpoint destination;  // original destination
+  // Workloads, by uid, that could not be reached a moment ago: no service leads to them.
+  std::vector<std::string> unreachable;
 };
 
 // Errors  kUnavailable: "no healthy upstream", unknown waypoint or gateway, a destination on

@@ -58,7 +58,7 @@ struct TestMesh {
   }
   Result<OutboundRoute> Route(const std::string& destination) {
     OutboundRequest request{std::make_shared<const state::Workload>(source), "",
-                            At("10.0.0.1:40000"), At(destination)};
+                            At("10.0.0.1:40000"), At(destination), {}};
     return RouteOutbound(mesh, request, random);
   }
 
