@@ -57,8 +57,11 @@ struct TestMesh {
     mesh.Upsert(std::make_shared<const state::Service>(std::move(service)));
   }
   Result<OutboundRoute> Route(const std::string& destination) {
-    OutboundRequest request{std::make_shared<const state::Workload>(source), "",
-                            At("10.0.0.1:40000"), At(destination), {}};
+    OutboundRequest request{std::make_shared<const state::Workload>(source),
+                            "",
+                            At("10.0.0.1:40000"),
+                            At(destination),
+                            {}};
     return RouteOutbound(mesh, request, random);
   }
 
