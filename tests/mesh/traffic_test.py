@@ -4,6 +4,7 @@ import json
 import mesh_case
 from lab import AMBIENT
 from mesh_case import VIP, VIP6, MeshCase
+from meters import opened
 from program import wait_until
 from wire import HBONE_PORT, starts_tls
 
@@ -48,6 +49,33 @@ class TrafficOverPtp(MeshCase):
     def test_labelled_to_unlabelled_and_back_is_plaintext(self):
         self.assert_plaintext(self.client, self.plain)
         self.assert_plaintext(self.plain, self.client)
+
+    def assert_mutual_tls(self, pod, host, port):
+        """A connection to `server` from a pod of its own node, where no wire can be looked at."""
+        def tunnelled():
+            return [opened(self.server.node, reporter, connection_security_policy="mutual_tls",
+                           source_principal=pod.spiffe, destination_principal=self.server.spiffe)
+                    for reporter in ("source", "destination")]
+        before = tunnelled()
+        secret = self.secret()
+        answer = pod.app("ask", host, port, secret).stdout.strip()
+        self.assertEqual(answer, f"{pod.ip6 if ':' in host else pod.ip} said: {secret}")
+        self.assertEqual(tunnelled(), [count + 1 for count in before])
+
+    def test_labelled_to_labelled_on_one_node(self):
+        pod = self.lab.add_pod("neighbour", self.server.node, labels=AMBIENT,
+                               service_account="neighbour")
+        self.lab.wait_captured(pod)
+        self.lab.wait_protocol(pod, "HBONE")
+        for host, port in ((self.server.ip, 8080), (self.server.ip6, 8080), (VIP, 80)):
+            with self.subTest(host):
+                self.assert_mutual_tls(pod, host, port)
+        self.lab.remove_pod(pod)
+
+    def test_a_pod_reaches_itself_by_its_service(self):
+        for host in (VIP, VIP6):
+            with self.subTest(host):
+                self.assert_mutual_tls(self.server, host, 80)
 
     def test_a_running_pod_leaves_and_joins_by_its_label(self):
         for labels, protocol in (({}, "TCP"), (AMBIENT, "HBONE")):
