@@ -41,13 +41,21 @@ Result<void> CheckPrivileges(const config::Config& config) {
   return {};
 }
 
-// Signals have a thread of their own, since the control thread is busy while it drains.
+// Signals have a thread of their own, since the control thread is busy while it drains. SIGTERM is
+// taken by that thread only, main() having blocked it: once the thread is gone a further one stays
+// pending, instead of making the end of a drain look like a death.
 class Signals {
  public:
   explicit Signals(std::function<void()> stop)
       : stop_(std::move(stop)), signals_(io_, SIGTERM, SIGINT) {
     Wait();
-    thread_ = std::thread([this] { io_.run(); });
+    thread_ = std::thread([this] {
+      sigset_t set;
+      sigemptyset(&set);
+      sigaddset(&set, SIGTERM);
+      pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+      io_.run();
+    });
   }
   ~Signals() {
     io_.stop();

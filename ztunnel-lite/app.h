@@ -15,8 +15,8 @@ class App {
   static Result<std::unique_ptr<App>> Start(const config::Config& config, observe::Log& log);
   ~App();
 
-  // Serves until SIGTERM, SIGINT or /quitquitquit, then drains within the deadline. A second
-  // SIGINT ends the process at once.
+  // The caller has blocked SIGTERM in every thread. Serves until SIGTERM, SIGINT or /quitquitquit,
+  // then drains within the deadline. A second SIGINT ends the process at once.
   void Run();
 
  private:

@@ -24,6 +24,14 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// For every thread that comes; the app's signal thread takes it.
+void BlockTermination() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
 int Fatal(const ambit::Error& error) {
   std::fprintf(stderr, "ztunnel-lite: %s\n", error.message().c_str());
   return 1;
@@ -31,6 +39,7 @@ int Fatal(const ambit::Error& error) {
 
 int Serve() {
   signal(SIGPIPE, SIG_IGN);
+  BlockTermination();
   RaiseDescriptorLimit();
   auto config = ambit::config::Config::FromEnvironment(ambit::Environment::OfProcess());
   if (!config) return Fatal(config.error());

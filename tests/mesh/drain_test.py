@@ -77,6 +77,12 @@ class Drain(MeshCase):
         self.assertGreater(seconds, DEADLINE_SECONDS - 0.5)
         self.assertIn("closed due to drain", tunnel.log())
 
+    def test_being_told_again_changes_nothing(self):
+        process = self.lab.nodes[0].tunnel.process
+        while process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.returncode, 0)
+
     def successor(self, node):
         """A second tunnel of the node, which serves the same pods."""
         old = node.tunnel
