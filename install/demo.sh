@@ -57,7 +57,7 @@ run_inside() {
     client | server | plain | node-a | node-b | lab) shift ;;
     *) fail 2 "--in '$where': WHERE is one of client, server, plain, node-a, node-b, lab" ;;
   esac
-  local enter=(nsenter -t "$pid" -m -p -n --wd --)
+  local enter=(nsenter -t "$pid" -m -p -n --root --wd --)
   [ "$where" = lab ] || enter+=(nsenter "--net=/run/netns/$where" --)
   [ $# -gt 0 ] || set -- bash
   exec "${enter[@]}" "$@"
