@@ -1,6 +1,6 @@
 """A peer that swallows every packet: its connections end by their deadline and the log says why;
 nobody else notices."""
-import socket
+import json
 import threading
 import time
 
@@ -15,6 +15,7 @@ PING_SECONDS = 30  # 10 s until a PING is sent, 20 s for its answer
 SLACK_SECONDS = 6  # a loaded machine, sanitizers
 MANY = 250
 PORT = 8083
+EITHER_VIP = "10.96.0.20"  # of a service whose endpoints are the server and the hole
 
 
 class BlackHole(MeshCase):
@@ -25,12 +26,13 @@ class BlackHole(MeshCase):
     def make_mesh(cls):
         super().make_mesh()
         cls.server.serve("hold", PORT)
-        cls.holes = []
-        for name in ("hole-before", "hole-after"):
-            hole = cls.lab.add_pod(name, cls.lab.nodes[1], labels=AMBIENT, service_account=name)
+        cls.holes = {}
+        for name in ("hole-before", "hole-after", "hole-among"):
+            hole = cls.lab.add_pod(name, cls.lab.nodes[1], labels={"app": name, **AMBIENT},
+                                   service_account=name)
             cls.lab.wait_protocol(hole, "HBONE")
             hole.serve("hold", PORT)
-            cls.holes.append(hole)
+            cls.holes[name] = hole
 
     def setUp(self):
         self.node_a, self.node_b = self.lab.nodes
@@ -59,13 +61,15 @@ class BlackHole(MeshCase):
         except TimeoutError:
             return "timeout"
 
-    def connect_many(self, pod, count, seconds):
-        """Opens that many connections at once; how each ended, and when the last one did."""
+    def connect_many(self, address, count, seconds):
+        """Opens that many connections at once and sends a byte on each; what each got, and when the
+        last one did."""
         began, ends, lock = time.monotonic(), [], threading.Lock()
 
         def one():
             try:
-                with self.client.connect(pod.ip, PORT, seconds) as connection:
+                with self.client.connect(address, PORT, seconds) as connection:
+                    connection.sendall(b"x")
                     end = self.ended(connection)
             except OSError as error:
                 end = type(error).__name__
@@ -89,9 +93,9 @@ class BlackHole(MeshCase):
         self.assertLess(self.others.slowest, CONNECT_SECONDS / 2)
 
     def test_a_hole_before_there_is_a_tunnel(self):
-        hole = self.holes[0]
+        hole = self.holes["hole-before"]
         self.swallow(hole)
-        ends, seconds = self.connect_many(hole, MANY, CONNECT_SECONDS + SLACK_SECONDS)
+        ends, seconds = self.connect_many(hole.ip, MANY, CONNECT_SECONDS + SLACK_SECONDS)
         self.assertEqual(set(ends), {"reset"})
         self.assertGreater(seconds, CONNECT_SECONDS - 1)
         wait_until("each connection's end is logged with its reason", lambda: len(self.lines(
@@ -102,7 +106,7 @@ class BlackHole(MeshCase):
         self.assert_works(hole)
 
     def test_a_hole_behind_a_tunnel_that_works(self):
-        hole = self.holes[1]
+        hole = self.holes["hole-after"]
         with self.client.connect(hole.ip, PORT, PING_SECONDS + SLACK_SECONDS) as idle, \
                 self.client.connect(hole.ip, PORT, PING_SECONDS + SLACK_SECONDS) as full:
             for connection in (idle, full):
@@ -111,7 +115,7 @@ class BlackHole(MeshCase):
             self.swallow(hole)
             began = time.monotonic()
             sent = self.fill(full)
-            ends, seconds = self.connect_many(hole, MANY, ANSWER_SECONDS + SLACK_SECONDS)
+            ends, seconds = self.connect_many(hole.ip, MANY, ANSWER_SECONDS + SLACK_SECONDS)
             self.assertEqual(set(ends), {"reset"})
             self.assertEqual(self.ended(idle), "reset")
             idle_seconds = time.monotonic() - began
@@ -126,6 +130,24 @@ class BlackHole(MeshCase):
             f"{idle_seconds:.1f} s ({sent} bytes had been taken)")
         self.release()
         self.assert_works(hole)
+
+    def test_a_hole_among_the_endpoints_of_a_service(self):
+        hole = self.holes["hole-among"]
+        self.server.label({"app": "either", **AMBIENT})
+        hole.label({"app": "either", **AMBIENT})
+        self.lab.manifests.service("demo", "either", {"app": "either"}, [EITHER_VIP], {PORT: PORT})
+        wait_until("the client's node has both endpoints", lambda: len(self.endpoints()) == 2)
+        self.swallow(hole)
+        answers, seconds = self.connect_many(EITHER_VIP, 40, 2 * CONNECT_SECONDS + SLACK_SECONDS)
+        self.assertEqual(set(answers), {b"x"})
+        self.assertGreater(seconds, CONNECT_SECONDS - 1, "nobody tried the hole")
+        self.assert_nobody_else_noticed(f"40 connections to a service with a hole among its two "
+                                        f"endpoints were answered within {seconds:.1f} s")
+        self.release()
+
+    def endpoints(self):
+        services = json.loads(self.node_a.get(15000, "/config_dump")[1])["services"]
+        return next((s["endpoints"] for s in services if s["name"] == "either"), {})
 
     @staticmethod
     def fill(connection):
