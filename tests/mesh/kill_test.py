@@ -88,6 +88,27 @@ class Kill(MeshCase):
         self.finish("the control plane")
         self.lab.remove_pod(late)
 
+    def test_a_tunnel_that_starts_without_a_control_plane_serves_once_that_is_back(self):
+        tunnel = self.lab.nodes[0].tunnel
+        self.lab.control.kill()
+        tunnel.kill()
+        before = len(tunnel.log())
+        tunnel.start()
+        wait_until("the tunnel has tried more than once", lambda: tunnel.log()[before:].count(
+            "connection to the control plane ended") > 1)
+        self.assertFalse(self.lab.nodes[0].tunnel_ready())
+        away = time.monotonic()
+        answered = len(self.traffic.answered)
+        self.lab.start_control()
+        started = time.monotonic()
+        self.lab.nodes[0].wait_ready()
+        self.lab.wait_captured(self.client)
+        self.traffic.wait_more(1)
+        print(f"control plane back: first new connection after "
+              f"{self.traffic.answered[answered] - started:.2f} s")
+        self.assertGreater(self.traffic.answered[answered], away, "served without knowing the mesh")
+        self.finish("the control plane and a tunnel")
+
     def test_everything_is_killed_at_once(self):
         node_a, node_b = self.lab.nodes
         programs = [node_a.tunnel, node_b.tunnel, node_a.agent, node_b.agent, self.lab.control]
