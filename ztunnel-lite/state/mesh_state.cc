@@ -28,6 +28,22 @@ std::vector<T> Sorted(std::vector<T> values, auto key) {
   return values;
 }
 
+class TableNames : public MeshState::NameView {
+ public:
+  explicit TableNames(const ServiceTable& services) : services_(services) {}
+
+  ServicePtr Find(std::string_view hostname, const std::string& client_ns,
+                  const std::function<bool(const Service&)>& accept) const override {
+    return services_.FindByHostname(hostname, client_ns, accept);
+  }
+  std::span<const MeshState::EndpointView> Endpoints(const Service& service) const override {
+    return services_.Endpoints(service.Key());
+  }
+
+ private:
+  const ServiceTable& services_;
+};
+
 }  // namespace
 
 MeshState::MeshState() : tables_(std::make_unique<Tables>()) {}
@@ -92,6 +108,11 @@ void MeshState::VisitEndpoints(
     const Service& service, const std::function<void(std::span<const EndpointView>)>& visit) const {
   std::shared_lock lock(tables_->mutex);
   visit(tables_->services.Endpoints(service.Key()));
+}
+
+void MeshState::VisitNames(const std::function<void(const NameView&)>& visit) const {
+  std::shared_lock lock(tables_->mutex);
+  visit(TableNames(tables_->services));
 }
 
 bool MeshState::HasEndpoint(const Service& service, const std::string& workload_uid) const {

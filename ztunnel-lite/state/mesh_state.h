@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ztunnel-lite/state/resources.h"
@@ -55,6 +56,19 @@ class MeshState {
   };
   void VisitEndpoints(const Service& service,
                       const std::function<void(std::span<const EndpointView>)>& visit) const;
+  // Services by name while one lock is held, for a caller that tries many names at once (DNS).
+  class NameView {
+   public:
+    virtual ~NameView() = default;
+    // Of the services with this hostname ("*.example.com" is one too) that clients in `client_ns`
+    // may see and `accept` takes, the one they mean; null if there is none.
+    virtual ServicePtr Find(std::string_view hostname, const std::string& client_ns,
+                            const std::function<bool(const Service&)>& accept) const = 0;
+    // Unhealthy ones included.
+    virtual std::span<const EndpointView> Endpoints(const Service& service) const = 0;
+  };
+  // `visit` runs once, under the lock, as above.
+  void VisitNames(const std::function<void(const NameView&)>& visit) const;
   // Whether the workload is an endpoint of the service, healthy or not.
   bool HasEndpoint(const Service& service, const std::string& workload_uid) const;
   // Global ones, those of the workload's namespace, and those it names.

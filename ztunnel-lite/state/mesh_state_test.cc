@@ -265,5 +265,53 @@ TEST(MeshState, FindsAWorkloadByItsOwnHostname) {
   EXPECT_EQ(mesh.FindWorkloadByHostname({"other", "gw.example.com"}), nullptr);
 }
 
+ServicePtr FindName(const MeshState& mesh, std::string_view hostname, const std::string& client_ns,
+                    const std::function<bool(const Service&)>& accept = nullptr) {
+  ServicePtr found;
+  mesh.VisitNames(
+      [&](const MeshState::NameView& names) { found = names.Find(hostname, client_ns, accept); });
+  return found;
+}
+
+TEST(MeshState, AServiceIsFoundByNameAmongThoseTheCallerTakes) {
+  MeshState mesh;
+  Service first = Web("one");
+  first.hostname = "*.example.com";
+  Service second = Web("two");
+  second.hostname = "*.example.com";
+  second.canonical = true;
+  mesh.Upsert(Share(first));
+  mesh.Upsert(Share(second));
+  EXPECT_EQ(FindName(mesh, "*.example.com", "elsewhere")->ns, "two");
+  EXPECT_EQ(FindName(mesh, "*.example.com", "one")->ns, "one");
+  auto not_two = [](const Service& service) { return service.ns != "two"; };
+  EXPECT_EQ(FindName(mesh, "*.example.com", "elsewhere", not_two)->ns, "one");
+  auto none = [](const Service&) { return false; };
+  EXPECT_EQ(FindName(mesh, "*.example.com", "one", none), nullptr);
+  EXPECT_EQ(FindName(mesh, "www.example.com", "one"), nullptr);
+}
+
+TEST(MeshState, AServiceThatIsPrivateToItsNamespaceHasNoNameElsewhere) {
+  MeshState mesh;
+  Service hidden = Web("one");
+  hidden.namespace_private = true;
+  mesh.Upsert(Share(hidden));
+  EXPECT_NE(FindName(mesh, hidden.hostname, "one"), nullptr);
+  EXPECT_EQ(FindName(mesh, hidden.hostname, "two"), nullptr);
+}
+
+TEST(MeshState, AVisitorOfNamesSeesEndpointsToo) {
+  MeshState mesh;
+  mesh.Upsert(Share(Web()));
+  Workload pod = Pod("a", "10.0.0.1");
+  pod.services = {{"default/" + Web().hostname, {{80, 8080}}}};
+  mesh.Upsert(Share(pod));
+  mesh.VisitNames([](const MeshState::NameView& names) {
+    ASSERT_THAT(names.Endpoints(Web()), SizeIs(1));
+    EXPECT_EQ(names.Endpoints(Web())[0].workload->name, "a");
+    EXPECT_THAT(names.Endpoints(Web("other")), IsEmpty());
+  });
+}
+
 }  // namespace
 }  // namespace ambit::state

@@ -17,11 +17,12 @@ bool InNamespace(const Service& service, const std::string* client_ns) {
 
 // Of services that share a name or an address: the client's namespace, then the canonical one (the
 // last that came), then the first that came.
-ServicePtr Choose(const std::vector<ServicePtr>& bucket, const std::string* client_ns) {
+ServicePtr Choose(const std::vector<ServicePtr>& bucket, const std::string* client_ns,
+                  const std::function<bool(const Service&)>& accept = nullptr) {
   ServicePtr best;
   int best_rank = -1;
   for (const auto& service : bucket) {
-    if (!VisibleTo(*service, client_ns)) continue;
+    if (!VisibleTo(*service, client_ns) || (accept && !accept(*service))) continue;
     int rank = InNamespace(*service, client_ns) ? 2 : (service->canonical ? 1 : 0);
     if (rank > best_rank || (rank == 1 && best_rank == 1)) {
       best = service;
@@ -125,6 +126,12 @@ ServicePtr ServiceTable::FindByHostname(const std::string& hostname,
                                         const std::string* client_ns) const {
   auto found = by_hostname_.find(hostname);
   return found == by_hostname_.end() ? nullptr : Choose(found->second, client_ns);
+}
+
+ServicePtr ServiceTable::FindByHostname(std::string_view hostname, const std::string& client_ns,
+                                        const std::function<bool(const Service&)>& accept) const {
+  auto found = by_hostname_.find(hostname);
+  return found == by_hostname_.end() ? nullptr : Choose(found->second, &client_ns, accept);
 }
 
 ServicePtr ServiceTable::FindByAddress(const NetworkAddress& address,

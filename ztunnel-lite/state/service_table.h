@@ -31,6 +31,8 @@ class ServiceTable {
   ServicePtr Find(const std::string& key) const;
   // A null `client_ns` sees what is private too.
   ServicePtr FindByHostname(const std::string& hostname, const std::string* client_ns) const;
+  ServicePtr FindByHostname(std::string_view hostname, const std::string& client_ns,
+                            const std::function<bool(const Service&)>& accept) const;
   ServicePtr FindByAddress(const NetworkAddress& address, const std::string* client_ns) const;
   std::span<const EndpointView> Endpoints(const std::string& key) const;
   bool HasEndpoint(const std::string& key, const std::string& workload_uid) const;
@@ -55,7 +57,13 @@ class ServiceTable {
   ServicePtr FindByPrefix(const NetworkAddress& address, const std::string* client_ns) const;
 
   std::unordered_map<std::string, Entry> by_key_;
-  std::unordered_map<std::string, Bucket> by_hostname_;
+  // Found by views, so that a caller who tries many names allocates none.
+  struct NameHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
+  };
+
+  std::unordered_map<std::string, Bucket, NameHash, std::equal_to<>> by_hostname_;
   std::unordered_map<NetworkAddress, Bucket, NetworkAddressHash> by_vip_;
   std::unordered_map<std::string, Prefixes> by_prefix_;
 };
