@@ -15,7 +15,11 @@ void AppendNumber(std::string& out, double value) {
     return;
   }
   std::array<char, 32> text;
-  auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value);
+  // A bucket's bound is a label, too: 0.0005 as everybody writes it, not the shorter 5e-04.
+  const bool fraction = value != std::floor(value);
+  auto [end, error] = fraction ? std::to_chars(text.data(), text.data() + text.size(), value,
+                                               std::chars_format::general)
+                               : std::to_chars(text.data(), text.data() + text.size(), value);
   out.append(text.data(), error == std::errc() ? end : text.data());
 }
 
