@@ -81,9 +81,10 @@ class MeteredRecord : public ConnectionRecord {
 
 std::vector<prometheus::MetricFamily> MetricsRegistry::Collect() const {
   auto families = prometheus::Registry::Collect();
-  auto traffic = traffic_.Collect();
-  families.insert(families.end(), std::make_move_iterator(traffic.begin()),
-                  std::make_move_iterator(traffic.end()));
+  for (auto own : {traffic_.Collect(), dns_.Collect()}) {
+    families.insert(families.end(), std::make_move_iterator(own.begin()),
+                    std::make_move_iterator(own.end()));
+  }
   return families;
 }
 

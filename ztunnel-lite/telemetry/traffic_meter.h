@@ -4,19 +4,22 @@
 #include "lib/observe/log.h"
 #include "lib/observe/metrics.h"
 #include "ztunnel-lite/telemetry/open_connections.h"
+#include "ztunnel-lite/telemetry/dns_meter.h"
 #include "ztunnel-lite/telemetry/series.h"
 #include "ztunnel-lite/telemetry/traffic.h"
 
 namespace ambit::telemetry {
 
-// The registry that is scraped: what prometheus-cpp holds, and the traffic's own series.
+// The registry that is scraped: what prometheus-cpp holds, and the series of traffic and DNS.
 class MetricsRegistry : public prometheus::Registry {
  public:
   std::vector<prometheus::MetricFamily> Collect() const override;
   SeriesTable& traffic() { return traffic_; }
+  DnsMeter& dns() { return dns_; }
 
  private:
   SeriesTable traffic_;
+  DnsMeter dns_;
 };
 
 // Traffic that counts and logs.
