@@ -12,6 +12,7 @@
 #include "lib/net/netns.h"
 #include "lib/observe/metrics.h"
 #include "ztunnel-lite/admin/servers.h"
+#include "ztunnel-lite/dns/resolv_conf.h"
 #include "ztunnel-lite/identity/ca/ca_client.h"
 #include "ztunnel-lite/pod_lifecycle.h"
 #include "ztunnel-lite/snapshot_of.h"
@@ -152,7 +153,9 @@ Result<void> App::Impl::Start() {
   auto privileged = CheckPrivileges(config_);
   if (!privileged) return privileged;
   readiness_.MarkPending(kStateTask);
-  auto proxies = proxy::PodProxies::Create({config_, mesh_, credentials_, traffic_, &log_});
+  auto proxies =
+      proxy::PodProxies::Create({config_, mesh_, credentials_, traffic_, &log_, &metrics_.dns(),
+                                 dns::ReadResolvConf("/etc/resolv.conf")});
   if (!proxies) return std::unexpected(proxies.error());
   proxies_ = std::move(*proxies);
   lifecycle_ = std::make_unique<PodLifecycle>(config_, mesh_, credentials_, *proxies_);

@@ -48,6 +48,7 @@ Result<Listeners> BindListeners(const ListenOptions& options) {
     auto tcp = net::ListenTcp(
         endpoint, {.reuse_port = options.reuse_port, .dual_stack = false, .mark = options.mark});
     if (!tcp) return Fail(tcp.error());
+    if (auto set = net::SetNoDelay(tcp->get()); !set) return Fail(set.error());
     auto udp = BindUdp(endpoint, options);
     if (!udp) return Fail(udp.error());
     bound.tcp.push_back(std::move(*tcp));

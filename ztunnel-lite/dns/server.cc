@@ -120,7 +120,7 @@ boost::asio::awaitable<void> Server::TakeWaiting() {
 void Server::Serve(const Query& query, const state::WorkloadPtr& client,
                    std::unique_ptr<Origin> origin) {
   auto series = FindSeries(query, *origin, client);
-  series->CountRequest();
+  if (series) series->CountRequest();
   if (client && query.IsForAddress() && ServeFromMesh(query, *client, *origin)) return;
   LogQuery(query, client.get(), "forwarded", 0);
   host_.Spawn(
@@ -178,12 +178,12 @@ boost::asio::awaitable<void> Server::Forward(Bytes message, std::unique_ptr<Orig
   }
   if (stopped_) co_return;
   const bool answered = outcome && *outcome == Rcode::kNoError;
-  series->CountUpstream(
-      std::chrono::steady_clock::now() - start,
-      answered ? telemetry::DnsSeries::Outcome::kAnswered : telemetry::DnsSeries::Outcome::kFailed);
+  using telemetry::DnsSeries;
+  const auto end = answered ? DnsSeries::Outcome::kAnswered : DnsSeries::Outcome::kFailed;
+  if (series) series->CountUpstream(std::chrono::steady_clock::now() - start, end);
   if (outcome) co_return;
   const Query query = ParseQuery(message).value();
-  LogQuery(query, series_client_.get(), outcome.error().message(), 0);
+  LogQuery(query, host_.FindClient().get(), outcome.error().message(), 0);
   ReplyServFail(query, *origin);
 }
 
@@ -216,12 +216,13 @@ std::vector<net::Endpoint> Server::ServersFor(Origin& origin) {
 
 Server::SeriesPtr Server::FindSeries(const Query& query, const Origin& origin,
                                      const state::WorkloadPtr& client) {
+  if (context_.meter == nullptr) return nullptr;
   if (series_client_ != client || series_.size() >= kMaxSeries) {
     series_.clear();
     series_client_ = client;
   }
   auto& series = series_[{query.type, origin.protocol()}];
-  if (!series) series = context_.meter.Find(query.type, origin.protocol(), client.get());
+  if (!series) series = context_.meter->Find(query.type, origin.protocol(), client.get());
   return series;
 }
 

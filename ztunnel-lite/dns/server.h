@@ -65,8 +65,8 @@ class Server {
   // What it uses; all of it outlives the server.
   struct Context {
     const state::MeshState& mesh;
-    telemetry::DnsMeter& meter;
-    observe::Log* log = nullptr;
+    telemetry::DnsMeter* meter = nullptr;  // null: not counted
+    observe::Log* log = nullptr;           // null: not said
   };
   Server(boost::asio::io_context& io, Host& host, Context context, Options options);
   ~Server();

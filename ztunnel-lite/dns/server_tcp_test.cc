@@ -202,7 +202,8 @@ TEST_P(Tcp, ADrainEndsIdleConnectionsAndAnswersTheOthers) {
 }
 
 TEST_P(Tcp, AClientThatLeavesLetsGoOfItsQuestions) {
-  StartResolver([](const Received& question) { return std::vector<Bytes>{AnswerTo(question.message)}; });
+  StartResolver(
+      [](const Received& question) { return std::vector<Bytes>{AnswerTo(question.message)}; });
   for (int i = 0; i < 50; ++i) {
     const UniqueFd connection = ConnectTcp();
     SendFramed(connection, Encode({.name = "example.com."}));

@@ -81,7 +81,9 @@ TEST_P(Udp, AnUpdateIsForwarded) {
 TEST_P(Udp, TheResolverThatWasAskedIsAsked) {
   peer().Shell("ip addr add 10.77.0.53/24 dev peer0; ip addr add fd77::53/64 dev peer0 nodad");
   const net::Endpoint second{Ip("10.77.0.53", "fd77::53"), 53};
-  auto answer = [](const Received& question) { return std::vector<Bytes>{AnswerTo(question.message)}; };
+  auto answer = [](const Received& question) {
+    return std::vector<Bytes>{AnswerTo(question.message)};
+  };
   auto other = peer().In(
       [&] { return std::make_unique<testing::FakeResolver>(std::vector{second}, answer); });
   const UniqueFd app = redirect::ConnectUdp(pod(), second);
@@ -108,8 +110,9 @@ TEST_P(Udp, AnswersToOtherQuestionsAreNotBelieved) {
     Bytes other_name = other_id;
     SetId(other_id, static_cast<uint16_t>(ReadId(other_id) + 1));
     other_name[kHeaderBytes + 1] = std::byte('x');
-    return std::vector<Bytes>{Hex("00"), other_id, other_name, question.message,
-                       AnswerTo(question.message, "c00c 0001 0001 0000000a 0004 01020304", 1)};
+    return std::vector<Bytes>{
+        Hex("00"), other_id, other_name, question.message,
+        AnswerTo(question.message, "c00c 0001 0001 0000000a 0004 01020304", 1)};
   });
   EXPECT_EQ(Ask({.name = "example.com."}).answer(), "example.com. 10 IN A 1.2.3.4\n");
 }

@@ -69,7 +69,17 @@ Result<Bound> Bind(const config::Config& config, net::Family family, uint16_t po
   return Bound{std::move(*fd), *transparent};
 }
 
+// As ztunnel reads it: on unless it is there and says something else.
+bool ServesDns(const config::Config& config) {
+  auto capture = config.proxy_metadata.find("DNS_CAPTURE");
+  return capture == config.proxy_metadata.end() || capture->second == "true";
+}
+
 Result<Listeners> BindSet(const config::Config& config, net::Family family) {
+  Result<dns::Listeners> dns =
+      ServesDns(config) ? dns::BindListeners(DnsListenOptions(config, family == net::Family::kIpv6))
+                        : dns::Listeners();
+  if (!dns) return Fail(dns.error().Wrap("the pod's DNS proxy"));
   auto hbone = Bind(config, family, kInboundHbonePort);
   if (!hbone) return Fail(hbone.error());
   auto plain = Bind(config, family, kInboundPlainPort);
@@ -79,6 +89,7 @@ Result<Listeners> BindSet(const config::Config& config, net::Family family) {
   return Listeners{.outbound = std::move(outbound->fd),
                    .inbound_plain = std::move(plain->fd),
                    .inbound_hbone = std::move(hbone->fd),
+                   .dns = std::move(*dns),
                    .preserve_source_plain = plain->transparent,
                    .preserve_source_hbone = hbone->transparent};
 }
@@ -87,6 +98,10 @@ Result<Listeners> BindSet(const config::Config& config, net::Family family) {
 
 bool IsTunnelPort(uint16_t port) {
   return port == kOutboundPort || port == kInboundPlainPort || port == kInboundHbonePort;
+}
+
+dns::ListenOptions DnsListenOptions(const config::Config& config, bool ipv6) {
+  return {.ipv6 = ipv6, .reuse_port = config.reuse_port, .mark = config.packet_mark};
 }
 
 Result<std::vector<Listeners>> BindListeners(const config::Config& config, int pod_netns,

@@ -7,6 +7,7 @@
 #include "lib/base/unique_fd.h"
 #include "lib/net/address.h"
 #include "ztunnel-lite/config/config.h"
+#include "ztunnel-lite/dns/listeners.h"
 
 // Purpose  the listening sockets inside a pod's network namespace.
 // Threads  any; nothing is kept.
@@ -26,10 +27,14 @@ struct Listeners {
   UniqueFd outbound;
   UniqueFd inbound_plain;
   UniqueFd inbound_hbone;
+  dns::Listeners dns;
   // Whether the kernel lets inbound connections keep the client's address towards the app.
   bool preserve_source_plain = false;
   bool preserve_source_hbone = false;
 };
+
+// How the sockets of the DNS proxy are made; `ipv6` is what the pod has.
+dns::ListenOptions DnsListenOptions(const config::Config& config, bool ipv6);
 
 // One set per worker, sharing the ports through SO_REUSEPORT; just one set where config.reuse_port
 // is off. All or nothing.

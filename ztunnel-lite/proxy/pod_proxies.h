@@ -11,6 +11,7 @@
 #include "ztunnel-lite/config/config.h"
 #include "ztunnel-lite/identity/credential_source.h"
 #include "ztunnel-lite/proxy/route.h"
+#include "ztunnel-lite/telemetry/dns_meter.h"
 #include "ztunnel-lite/telemetry/traffic.h"
 
 // Purpose  the data path of all pods: worker threads, per-pod listeners, tunnels.
@@ -34,6 +35,9 @@ class PodProxies {
     identity::CredentialSource& credentials;
     telemetry::Traffic& traffic;
     observe::Log* log = nullptr;  // dry-run policies, exhausted descriptors; null: not said
+    telemetry::DnsMeter* dns_meter = nullptr;  // null: not counted
+    // Who is asked for a name where it is not known whom the pod asked.
+    std::vector<net::Endpoint> fallback_resolvers{};
   };
 
   // Starts the worker threads. Errors  kResourceExhausted.

@@ -29,7 +29,8 @@ PodProxy::PodProxy(WorkerThread& worker, std::shared_ptr<const Pod> pod, Listene
       inbound_plain_(worker.io(),
                      AcceptInto(telemetry::Reporter::kDestination, &PodProxy::ServeInboundPlain)),
       inbound_hbone_(worker.io(),
-                     AcceptInto(telemetry::Reporter::kDestination, &PodProxy::ServeInboundHbone)) {}
+                     AcceptInto(telemetry::Reporter::kDestination, &PodProxy::ServeInboundHbone)),
+      dns_(worker.io(), *this, {context_.mesh, context_.dns_meter, context_.log}, DnsOptions()) {}
 
 PodProxy::~PodProxy() { assert(gate_.running() == 0); }
 
@@ -79,6 +80,7 @@ void PodProxy::Serve() {
       Complain("cannot serve a listener", opened.error());
     }
   }
+  ServeDns();
 }
 
 void PodProxy::BeginDrain(std::function<void()> empty) {
@@ -86,6 +88,8 @@ void PodProxy::BeginDrain(std::function<void()> empty) {
   for (Acceptor* acceptor : {&outbound_, &inbound_plain_, &inbound_hbone_}) {
     acceptor->CloseAfterLastSweep();
   }
+  for (const auto& acceptor : dns_acceptors_) acceptor->CloseAfterLastSweep();
+  dns_.BeginDrain();
   for (auto* tunnel : std::vector(server_tunnels_.begin(), server_tunnels_.end())) {
     tunnel->StartDrain();
   }
@@ -96,6 +100,9 @@ void PodProxy::Stop() {
   if (std::exchange(stopped_, true)) return;
   listeners_ = Listeners{};
   for (Acceptor* acceptor : {&outbound_, &inbound_plain_, &inbound_hbone_}) acceptor->Close();
+  for (const auto& acceptor : dns_acceptors_) acceptor->Close();
+  dns_interrupt_.Fire();
+  dns_.Stop();
   const Error reason(ErrorCode::kCancelled, "the pod is gone or the tunnel is stopping");
   std::vector<ConnectionPtr> all;
   for (Connection& connection : connections_) all.push_back(connection.shared_from_this());

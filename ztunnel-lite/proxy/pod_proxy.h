@@ -10,6 +10,7 @@
 
 #include "lib/base/error.h"
 #include "lib/net/netns.h"
+#include "ztunnel-lite/dns/server.h"
 #include "ztunnel-lite/hbone/tunnel.h"
 #include "ztunnel-lite/proxy/acceptor.h"
 #include "ztunnel-lite/proxy/connection.h"
@@ -33,7 +34,9 @@ struct Pod {
   PodProxies::Context context;
 };
 
-class PodProxy : public std::enable_shared_from_this<PodProxy>, private TunnelDialer {
+class PodProxy : public std::enable_shared_from_this<PodProxy>,
+                 private TunnelDialer,
+                 private dns::Host {
  public:
   PodProxy(WorkerThread& worker, std::shared_ptr<const Pod> pod, Listeners listeners);
   ~PodProxy() override;
@@ -76,7 +79,7 @@ class PodProxy : public std::enable_shared_from_this<PodProxy>, private TunnelDi
   // pod_proxy.cc
   Acceptor::Events AcceptInto(telemetry::Reporter reporter, Serving serving);
   void Complain(std::string_view what, const Error& error) const;
-  void Spawn(Awaitable<void> work);
+  void Spawn(Awaitable<void> work) override;
   ConnectionPtr Track(UniqueFd accepted, const net::Endpoint& peer);
   state::WorkloadPtr FindLocalWorkload() const;
   // Null when the control plane has not announced the pod within config.workload_wait.
@@ -135,6 +138,13 @@ class PodProxy : public std::enable_shared_from_this<PodProxy>, private TunnelDi
                                           const net::Endpoint& destination,
                                           const state::WorkloadPtr& local) const;
 
+  // pod_dns.cc
+  dns::Server::Options DnsOptions() const;
+  void ServeDns();
+  state::WorkloadPtr FindClient() override { return FindLocalWorkload(); }
+  Awaitable<state::WorkloadPtr> WaitForClient() override;
+  void SetBusy(bool busy) override;
+
   WorkerThread& worker_;
   std::shared_ptr<const Pod> pod_;
   const PodProxies::Context& context_;
@@ -145,6 +155,10 @@ class PodProxy : public std::enable_shared_from_this<PodProxy>, private TunnelDi
   Acceptor inbound_plain_;
   Acceptor inbound_hbone_;
   Gate gate_;
+  std::optional<Gate::Hold> dns_busy_;
+  Interrupt dns_interrupt_;
+  std::vector<std::unique_ptr<Acceptor>> dns_acceptors_;
+  dns::Server dns_;
   boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>> connections_;
   std::set<hbone::ServerTunnel*> server_tunnels_;
   bool draining_ = false;

@@ -135,7 +135,7 @@ void ProxiedPod::StartResolver(FakeResolver::Script script) {
 }
 
 std::unique_ptr<TestProxy> ProxiedPod::MakeProxy() {
-  auto made = std::make_unique<TestProxy>(Server::Context{mesh_, meter_, &log_}, options_);
+  auto made = std::make_unique<TestProxy>(Server::Context{mesh_, &meter_, &log_}, options_);
   made->Announce(ClientWorkload());
   made->Serve(Bind());
   return made;
