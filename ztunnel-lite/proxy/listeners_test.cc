@@ -31,9 +31,26 @@ TEST(Listeners, OneSetPerWorkerSharesThePortsOfThePod) {
     EXPECT_EQ(net::LocalEndpoint(set.outbound.get())->port, 15001);
     EXPECT_EQ(net::LocalEndpoint(set.inbound_plain.get())->port, 15006);
     EXPECT_EQ(net::LocalEndpoint(set.inbound_hbone.get())->port, 15008);
+    EXPECT_EQ(set.dns.udp.size(), 2u);
+    EXPECT_EQ(net::LocalEndpoint(set.dns.udp[0].get())->ToString(), "127.0.0.1:15053");
+    EXPECT_EQ(net::LocalEndpoint(set.dns.udp[1].get())->ToString(), "[::1]:15053");
+    EXPECT_EQ(net::LocalEndpoint(set.dns.tcp[0].get())->ToString(), "127.0.0.1:15053");
+    EXPECT_EQ(net::LocalEndpoint(set.dns.tcp[1].get())->ToString(), "[::1]:15053");
+    EXPECT_EQ(Option(set.dns.udp[0].get(), SOL_SOCKET, SO_MARK), 0x539);
+    EXPECT_EQ(Option(set.dns.tcp[1].get(), SOL_SOCKET, SO_MARK), 0x539);
     EXPECT_TRUE(set.preserve_source_plain);
     EXPECT_TRUE(set.preserve_source_hbone);
   }
+}
+
+TEST(Listeners, TheMetadataCanSwitchDnsOff) {
+  auto pod = NewNetns();
+  config::Config config;
+  config.proxy_metadata = {{"DNS_CAPTURE", "false"}};
+  auto bound = BindListeners(config, pod.get(), 1);
+  ASSERT_TRUE(bound) << bound.error().message();
+  EXPECT_TRUE(bound->front().dns.udp.empty());
+  EXPECT_TRUE(bound->front().dns.tcp.empty());
 }
 
 TEST(Listeners, AcceptedSocketsInheritWhatTheListenerHas) {
@@ -65,6 +82,8 @@ TEST(Listeners, APodWithoutIpv6IsServedOnIpv4) {
   auto bound = BindListeners(config::Config(), pod.get(), 1);
   ASSERT_TRUE(bound) << bound.error().message();
   EXPECT_EQ(Option(bound->front().outbound.get(), SOL_SOCKET, SO_DOMAIN), AF_INET);
+  EXPECT_EQ(bound->front().dns.udp.size(), 1u);
+  EXPECT_EQ(bound->front().dns.tcp.size(), 1u);
 }
 
 TEST(Listeners, ATakenPortFailsAllAndNamesIt) {
