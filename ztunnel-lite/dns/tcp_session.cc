@@ -18,6 +18,13 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kLengthBytes = 2;
 constexpr size_t kReadBytes = 4096;
 
+size_t FrameLength(ByteSpan bytes) {
+  return std::to_integer<size_t>(bytes[0]) << 8 | std::to_integer<size_t>(bytes[1]);
+}
+bool HasFrame(ByteSpan bytes) {
+  return bytes.size() >= kLengthBytes && bytes.size() - kLengthBytes >= FrameLength(bytes);
+}
+
 }  // namespace
 
 class TcpSession::TcpOrigin : public Origin {
@@ -67,6 +74,8 @@ asio::awaitable<void> TcpSession::Run() {
       co_await WaitForRoom();
       continue;
     }
+    // Answers that left have made room for what is at hand.
+    if (HasFrame(input_)) continue;
     co_await socket_.async_wait(Descriptor::wait_read, kAwait);
     if (!reading_ || !socket_.is_open() || !Receive()) break;
   }
@@ -87,10 +96,9 @@ bool TcpSession::Receive() {
 void TcpSession::TakeFrames() {
   size_t taken = 0;
   corked_ = true;
-  while (MayTake() && input_.size() - taken >= kLengthBytes) {
+  while (MayTake() && HasFrame(ByteSpan(input_).subspan(taken))) {
     const ByteSpan rest = ByteSpan(input_).subspan(taken);
-    const size_t length = std::to_integer<size_t>(rest[0]) << 8 | std::to_integer<size_t>(rest[1]);
-    if (rest.size() < kLengthBytes + length) break;
+    const size_t length = FrameLength(rest);
     events_.take(rest.subspan(kLengthBytes, length),
                  std::make_unique<TcpOrigin>(shared_from_this()));
     taken += kLengthBytes + length;
