@@ -92,11 +92,16 @@ class Connection final : public StreamHost,
   boost::asio::steady_timer timer_;  // handshake, then keepalive
   Completion established_;
   Completion ended_;
-  std::optional<Error> failure_;  // also set by a clean end
+  std::optional<Error> failure_;                     // also set by a clean end
+  std::chrono::steady_clock::time_point flushed_{};  // outside of a turn of its own, or tried to
+  size_t posted_bytes_ = 0;                          // in `output_` when the flush was posted
+  int send_error_ = 0;                               // of the socket, once it has broken
   State state_ = State::kHandshake;
   bool clean_ = false;
   bool flush_posted_ = false;
-  bool busy_ = false;  // inside the session's parser or serializer
+  bool crowd_ = false;       // more than one message waited for the last flush
+  bool crowd_seen_ = false;  // the same of the next one
+  bool busy_ = false;        // inside the session's parser or serializer
   mutable bool held_back_ = false;
   bool goaway_received_ = false;
   bool close_requested_ = false;
