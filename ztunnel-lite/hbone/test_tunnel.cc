@@ -119,6 +119,7 @@ TestTunnel::~TestTunnel() {
     std::lock_guard lock(mutex_);
     for (auto& server : servers_) server->Abort();
     servers_.clear();
+    closing_ = true;
   });
 }
 
@@ -144,7 +145,8 @@ asio::awaitable<Result<void>> TestTunnel::RunServer(UniqueFd tcp, Settings setti
   if (!server) co_return std::unexpected(server.error());
   {
     std::lock_guard lock(mutex_);
-    servers_.push_back(*server);
+    // One that is ready only now ends with its worker.
+    if (!closing_) servers_.push_back(*server);
   }
   changed_.notify_all();
   co_return co_await (*server)->Run();

@@ -84,6 +84,7 @@ class TestTunnel {
   tls::CredentialPtr server_credential_;
   std::shared_ptr<ClientTunnel> client_;
   std::vector<std::shared_ptr<ServerTunnel>> servers_;
+  bool closing_ = false;
   std::future<Result<void>> server_ended_;
   std::mutex mutex_;
   std::condition_variable changed_;
