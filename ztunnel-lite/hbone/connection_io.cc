@@ -88,7 +88,7 @@ bool Connection::ReadRecords() {
       return false;
     }
     filled += *read;
-    more = *read > 0;
+    more = *read > 0 && !session_->drained();
     if (filled > 0 && (!more || filled == buffer.size())) {
       if (!TakeBatch(buffer.first(filled))) return false;
       filled = 0;

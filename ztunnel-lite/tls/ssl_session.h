@@ -37,6 +37,8 @@ class SslSession {
   Result<bool> Handshake();
   // Decrypts one record into `out`. 0: more input is needed, or closed() has become true.
   Result<size_t> Read(std::span<std::byte> out);
+  // What SetInput brought is used up, and Read would return 0; asking this costs nothing.
+  bool drained() const { return transport_.input.empty() && SSL_pending(ssl_.get()) == 0; }
   // Encrypts all of it, as few records as possible.
   Result<void> Write(ByteSpan bytes);
   // close_notify; nothing can be written afterwards.
