@@ -125,6 +125,15 @@ void ReadMesh(Reader& reader, Config& out) {
   out.proxy_metadata_json = WithPrefix(reader.environment(), "ISTIO_METAJSON_");
 }
 
+bool IsServer(std::string_view address) {
+  for (std::string_view scheme : {"https://", "http://"}) {
+    if (!address.starts_with(scheme)) continue;
+    address.remove_prefix(scheme.size());
+    return !address.empty() && address.front() != '/' && address.front() != ':';
+  }
+  return false;
+}
+
 void ReadControlPlane(Reader& reader, Config& out) {
   const Environment& environment = reader.environment();
   const char* fallback = environment.Find("KUBERNETES_SERVICE_HOST")
@@ -135,6 +144,9 @@ void ReadControlPlane(Reader& reader, Config& out) {
     *address = environment.Text(name, fallback);
     if (!address->empty() && address->find("://") == std::string::npos) {
       *address = "https://" + *address;
+    }
+    if (!address->empty() && !IsServer(*address)) {
+      reader.Refuse(name, "accepted is host:port, https://host:port or http://host:port");
     }
   }
   reader.Text("XDS_ROOT_CA", out.xds_root_ca);

@@ -63,7 +63,8 @@ TEST(Config, AMalformedValueIsAnErrorThatNamesTheVariable) {
       {"LOG_FORMAT", "xml"},       {"AMBIT_ADMIN_PORT", "65536"},
       {"PROXY_MODE", "dedicated"}, {"CRL_PATH", "/crl.pem"},
       {"FAKE_CA", "true"},         {"XDS_ON_DEMAND", "true"},
-      {"ENABLE_PROXY", "false"},   {"ZTUNNEL_WORKER_THREADS", "many"}};
+      {"ENABLE_PROXY", "false"},   {"ZTUNNEL_WORKER_THREADS", "many"},
+      {"XDS_ADDRESS", "ftp://x"},  {"CA_ADDRESS", "https://:15012"}};
   for (const auto& [name, value] : cases) {
     auto config = From({{name, value}});
     ASSERT_FALSE(config.has_value()) << name;
