@@ -135,7 +135,7 @@ TEST_F(PodLifecycleTest, APodThatStopsIsCutAndNoLongerJudged) {
   EXPECT_TRUE(pair.IsReset());
   EXPECT_TRUE(node_b_->List().empty());
   DenyPort(8080);
-  EXPECT_FALSE(ConnectFrom(client_.netns, ServerAt(15008)).valid());
+  EXPECT_FALSE(ConnectFrom(stranger_.netns, ServerAt(15008)).valid());
 }
 
 TEST_F(PodLifecycleTest, APodsCertificateIsAskedForWhenItStarts) {
