@@ -84,6 +84,8 @@ class Client::Impl {
   void Run();
   // One connection from dialling to its end; the reason of the end, empty if we stop.
   Result<void> Serve();
+  // Whether the next attempt comes without a pause, with the other name to expect.
+  bool TryOtherName();
   bool Receive(Stream& stream);
   bool Apply(Update update);
   bool Stopping() const {
@@ -98,6 +100,8 @@ class Client::Impl {
   std::function<void()> on_synced_;
   Backoff backoff_{Backoff::Options()};
   ServerName name_ = ServerName::kFromAddress;
+  bool unreached_ = false;         // by the attempt that has ended last
+  bool other_name_tried_ = false;  // since the server was reached or the last pause
   std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   std::thread thread_;  // last: it uses all of the above
 };
@@ -106,25 +110,30 @@ void Client::Impl::Run() {
   for (;;) {
     auto served = Serve();
     if (Stopping()) return;
-    auto delay = backoff_.Next();
+    auto delay = TryOtherName() ? std::chrono::milliseconds(0) : backoff_.Next();
     if (!served) {
       std::string when = std::to_string(delay.count()) + "ms";
       context_.log.Warn(kScope, "connection to the control plane ended",
                         {{"address", observe::Bare{options_.address}},
                          {"error", served.error().message()},
                          {"retry_in", observe::Bare{when}}});
-      // The next attempt accepts the other name, if there is one.
-      if (!options_.alt_hostname.empty()) {
-        name_ =
-            name_ == ServerName::kFromAddress ? ServerName::kAlternative : ServerName::kFromAddress;
-      }
     }
     std::unique_lock lock(gate_->mutex);
     if (gate_->changed.wait_for(lock, delay, [this] { return gate_->stopping; })) return;
   }
 }
 
+// Which of the two names the server proves is not known before it is asked; one that was reached is
+// asked by the same name again.
+bool Client::Impl::TryOtherName() {
+  if (options_.alt_hostname.empty() || !unreached_) return false;
+  name_ = name_ == ServerName::kFromAddress ? ServerName::kAlternative : ServerName::kFromAddress;
+  other_name_tried_ = !other_name_tried_;
+  return other_name_tried_;
+}
+
 Result<void> Client::Impl::Serve() {
+  unreached_ = false;
   auto channel = MakeChannel(options_, name_);
   if (!channel) return std::unexpected(channel.error());
   grpc::ClientContext call;
@@ -147,6 +156,8 @@ Result<void> Client::Impl::Serve() {
     gate_->call = nullptr;
   }
   if (answered) backoff_.Reset();
+  unreached_ = !answered && status.error_code() == grpc::StatusCode::UNAVAILABLE;
+  if (!unreached_) other_name_tried_ = false;
   if (status.ok()) {
     metrics_.Ended("Complete");
     return {};

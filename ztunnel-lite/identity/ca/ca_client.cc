@@ -43,6 +43,8 @@ struct Call {
   IstioCertificateRequest request;
   IstioCertificateResponse response;
   grpc::Status status;
+  std::shared_ptr<grpc::Channel> channel;
+  bool other_name_tried = false;
   std::unique_ptr<IstioCertificateService::Stub> stub;
   std::unique_ptr<grpc::ClientAsyncResponseReader<IstioCertificateResponse>> reader;
   state::Identity identity;
@@ -77,15 +79,20 @@ class CaClient::Impl : public std::enable_shared_from_this<CaClient::Impl> {
     thread_ = std::thread([this] { Collect(); });
   }
 
-  void Sign(const state::Identity& identity, Done done);
+  void Sign(const state::Identity& identity, Done done) {
+    Ask(identity, std::move(done), /*other_name_tried=*/options_.alt_hostname.empty());
+  }
   void Shutdown();
 
  private:
+  void Ask(const state::Identity& identity, Done done, bool other_name_tried);
   Result<std::shared_ptr<Call>> Prepare(const state::Identity& identity);
   Result<std::shared_ptr<grpc::Channel>> Channel();
   void Start(std::shared_ptr<Call> call);
   void Collect();
-  void Finish(const Call& call);
+  void Finish(Call& call);
+  // The next call dials anew; with another name to expect, that one.
+  void DropChannel(const std::shared_ptr<grpc::Channel>& failed);
 
   const config::Config& config_;
   boost::asio::io_context& control_;
@@ -134,13 +141,14 @@ Result<std::shared_ptr<Call>> CaClient::Impl::Prepare(const state::Identity& ide
       std::chrono::duration_cast<std::chrono::seconds>(config_.secret_ttl).count());
   (*call->request.mutable_metadata()->mutable_fields())["ImpersonatedIdentity"].set_string_value(
       identity.Uri());
+  call->channel = *channel;
   call->stub = IstioCertificateService::NewStub(*channel);
   call->identity = identity;
   call->key_pem = std::move(csr->key_pem);
   return call;
 }
 
-void CaClient::Impl::Sign(const state::Identity& identity, Done done) {
+void CaClient::Impl::Ask(const state::Identity& identity, Done done, bool other_name_tried) {
   auto call = Prepare(identity);
   if (!call) {
     boost::asio::post(control_, [done = std::move(done), error = call.error()] {
@@ -149,6 +157,7 @@ void CaClient::Impl::Sign(const state::Identity& identity, Done done) {
     return;
   }
   (*call)->done = std::move(done);
+  (*call)->other_name_tried = other_name_tried;
   Start(std::move(*call));
 }
 
@@ -180,7 +189,16 @@ void CaClient::Impl::Collect() {
   }
 }
 
-void CaClient::Impl::Finish(const Call& call) {
+void CaClient::Impl::DropChannel(const std::shared_ptr<grpc::Channel>& failed) {
+  // Several calls of one channel fail together; only the first of them changes the name.
+  if (failed != channel_) return;
+  channel_.reset();
+  if (options_.alt_hostname.empty()) return;
+  name_ = name_ == xds::ServerName::kFromAddress ? xds::ServerName::kAlternative
+                                                 : xds::ServerName::kFromAddress;
+}
+
+void CaClient::Impl::Finish(Call& call) {
   const grpc::Status& status = call.status;
   if (stopped_) return;
   if (status.ok()) {
@@ -188,12 +206,9 @@ void CaClient::Impl::Finish(const Call& call) {
     return;
   }
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
-    // The next call dials anew and accepts the other name, if there is one.
-    channel_.reset();
-    if (!options_.alt_hostname.empty()) {
-      name_ = name_ == xds::ServerName::kFromAddress ? xds::ServerName::kAlternative
-                                                     : xds::ServerName::kFromAddress;
-    }
+    DropChannel(call.channel);
+    // Which of the two names a server proves is not known before it is asked.
+    if (!call.other_name_tried) return Ask(call.identity, std::move(call.done), true);
   }
   call.done(Fail(CodeOf(status.error_code()),
                  "asking the CA at " + options_.address + ": gRPC status " +

@@ -52,8 +52,17 @@ class CaClientTest : public testing::Test {
   CaClientTest() {
     std::string pattern = std::filesystem::temp_directory_path() / "ambit-ca-XXXXXX";
     folder_ = mkdtemp(pattern.data());
+    Serve("IP:127.0.0.1");
+    config_.ca_root_ca = folder_ / "root.pem";
+    config_.auth_token_literal = "secret";
+    std::ofstream(config_.ca_root_ca) << ca_.root_pem();
+  }
+  ~CaClientTest() override { std::filesystem::remove_all(folder_); }
+
+  // In place of a server that was there before.
+  void Serve(const std::string& names) {
     grpc::SslServerCredentialsOptions options;
-    auto issued = ca_.IssueServer("IP:127.0.0.1");
+    auto issued = ca_.IssueServer(names);
     options.pem_key_cert_pairs.push_back({issued.key_pem, issued.chain_pem});
     grpc::ServerBuilder builder;
     int port = 0;
@@ -61,11 +70,7 @@ class CaClientTest : public testing::Test {
     builder.RegisterService(&service_);
     server_ = builder.BuildAndStart();
     config_.ca_address = "https://127.0.0.1:" + std::to_string(port);
-    config_.ca_root_ca = folder_ / "root.pem";
-    config_.auth_token_literal = "secret";
-    std::ofstream(config_.ca_root_ca) << ca_.root_pem();
   }
-  ~CaClientTest() override { std::filesystem::remove_all(folder_); }
 
   Result<tls::CredentialPtr> Sign(CaClient& client) {
     std::optional<Result<tls::CredentialPtr>> outcome;
@@ -135,6 +140,31 @@ TEST_F(CaClientTest, RootsThatAreMissingAtFirstAreReadWithTheNextRequest) {
 
 TEST_F(CaClientTest, ACaThatIsAwayIsUnavailable) {
   server_->Shutdown();
+  auto credential = Sign();
+  ASSERT_FALSE(credential.has_value());
+  EXPECT_EQ(credential.error().code(), ErrorCode::kUnavailable);
+}
+
+TEST_F(CaClientTest, TheAlternativeNameIsAcceptedByEachOfSeveralCallsAtOnce) {
+  Serve("DNS:other.example");
+  config_.alt_ca_hostname = "other.example";
+  CaClient client(config_, control_);
+  std::vector<Result<tls::CredentialPtr>> outcomes;
+  for (int i = 0; i < 4; ++i) {
+    client.Sign(kIdentity, [&](Result<tls::CredentialPtr> r) { outcomes.push_back(std::move(r)); });
+  }
+  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(15);
+  while (outcomes.size() < 4 && std::chrono::steady_clock::now() < end) {
+    control_.restart();
+    control_.run_one_for(std::chrono::milliseconds(50));
+  }
+  ASSERT_EQ(outcomes.size(), 4u);
+  for (const auto& outcome : outcomes) EXPECT_TRUE(outcome.has_value());
+}
+
+TEST_F(CaClientTest, ACaThatProvesNeitherNameIsRefused) {
+  Serve("DNS:stranger.example");
+  config_.alt_ca_hostname = "other.example";
   auto credential = Sign();
   ASSERT_FALSE(credential.has_value());
   EXPECT_EQ(credential.error().code(), ErrorCode::kUnavailable);
