@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <future>
@@ -136,7 +137,7 @@ TEST_P(Tcp, AClientThatReadsNothingIsBoundedAndClosed) {
   service->name = "many";
   service->ns = "demo";
   service->hostname = "many.demo.svc.cluster.local";
-  for (int i = 0; i < 4000; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     Bytes address = v4() ? Bytes{std::byte(10), std::byte(97), {}, {}} : Bytes(16, std::byte(0xfd));
     address[address.size() - 2] = std::byte(i >> 8);
     address[address.size() - 1] = std::byte(i & 0xff);
@@ -151,15 +152,10 @@ TEST_P(Tcp, AClientThatReadsNothingIsBoundedAndClosed) {
   std::string flood;
   for (int i = 0; i < 2000; ++i) flood += framed;
   redirect::Write(connection, flood);
-  // It ends by the idle deadline: what is left of 2000 answers of 64 KB each is not there.
-  size_t total = 0;
-  std::string part;
-  proxy_->Do([] {});
-  while (!(part = redirect::Read(connection, milliseconds(2000))).empty()) {
-    total += part.size();
-    if (total > 200'000'000) break;
-  }
-  EXPECT_LT(total, 200'000'000u);
+  // Without a byte read, so that nothing but the end wakes this.
+  pollfd entry{.fd = connection.get(), .events = 0, .revents = 0};
+  ASSERT_EQ(poll(&entry, 1, 20'000), 1);
+  EXPECT_NE(entry.revents & POLLHUP, 0);
 }
 
 TEST_P(Tcp, ConnectionsHaveABound) {
@@ -212,7 +208,7 @@ TEST_P(Tcp, AClientThatLeavesLetsGoOfItsQuestions) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Server, Tcp, ::testing::Values(net::Family::kIpv4, net::Family::kIpv6),
-                         redirect::FamilyName);
+                         testing::FamilyName);
 
 }  // namespace
 }  // namespace ambit::dns

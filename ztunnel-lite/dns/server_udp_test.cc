@@ -298,7 +298,7 @@ TEST_P(Udp, IsCountedAndLogged) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Server, Udp, ::testing::Values(net::Family::kIpv4, net::Family::kIpv6),
-                         redirect::FamilyName);
+                         testing::FamilyName);
 
 }  // namespace
 }  // namespace ambit::dns

@@ -2,55 +2,18 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "lib/observe/log.h"
 #include "node-agent/redirect/redirect.h"
-#include "node-agent/redirect/testing/captured_pod.h"
 #include "node-agent/redirect/testing/netns_lab.h"
 #include "node-agent/redirect/testing/traffic.h"
-#include "ztunnel-lite/dns/server.h"
 #include "ztunnel-lite/dns/testing/decoded.h"
 #include "ztunnel-lite/dns/testing/fake_resolver.h"
-#include "ztunnel-lite/proxy/acceptor.h"
+#include "ztunnel-lite/dns/testing/test_proxy.h"
 
 namespace ambit::dns::testing {
-
-// A DNS proxy on a worker of its own.
-class TestProxy : public Host {
- public:
-  TestProxy(Server::Context context, Server::Options options);
-  ~TestProxy() override;
-
-  void Serve(Listeners listeners);
-  // The control plane announces the pod; null: it gave up waiting.
-  void Announce(state::WorkloadPtr client);
-  void BeginDrain();
-  bool busy();
-  // Runs on the worker, waited for.
-  void Do(const std::function<void()>& work);
-
- private:
-  void Spawn(boost::asio::awaitable<void> work) override;
-  state::WorkloadPtr FindClient() override { return client_; }
-  boost::asio::awaitable<state::WorkloadPtr> WaitForClient() override;
-  void SetBusy(bool busy) override { busy_ = busy; }
-
-  boost::asio::io_context io_{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{
-      io_.get_executor()};
-  boost::asio::steady_timer announced_{io_, boost::asio::steady_timer::time_point::max()};
-  std::unique_ptr<Server> server_;
-  std::vector<std::unique_ptr<proxy::Acceptor>> acceptors_;
-  state::WorkloadPtr client_;
-  bool busy_ = false;
-  std::thread thread_;
-};
 
 // A captured pod of namespace "demo" behind the agent's own rules, its DNS proxy, and a resolver on
 // the peer. The mesh has the service server.demo.svc.cluster.local at 10.96.0.10 and fd96::10.
@@ -96,5 +59,9 @@ class ProxiedPod : public ::testing::TestWithParam<net::Family> {
   std::unique_ptr<FakeResolver> resolver_;
   std::unique_ptr<TestProxy> proxy_;
 };
+
+inline std::string FamilyName(const ::testing::TestParamInfo<net::Family>& info) {
+  return info.param == net::Family::kIpv4 ? "IPv4" : "IPv6";
+}
 
 }  // namespace ambit::dns::testing
