@@ -3,8 +3,8 @@
 #include "lib/base/clock.h"
 #include "lib/observe/log.h"
 #include "lib/observe/metrics.h"
-#include "ztunnel-lite/telemetry/open_connections.h"
 #include "ztunnel-lite/telemetry/dns_meter.h"
+#include "ztunnel-lite/telemetry/open_connections.h"
 #include "ztunnel-lite/telemetry/series.h"
 #include "ztunnel-lite/telemetry/traffic.h"
 
