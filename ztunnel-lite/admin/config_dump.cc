@@ -237,19 +237,14 @@ Json CertificatesJson(const std::vector<identity::CertificateFacts>& certificate
   return out;
 }
 
-// src, originalDst, actualDst and protocol as istioctl reads them. originalDst is what the client
-// asked for, as far as it is known: the service, otherwise its address.
+// src, originalDst, actualDst and protocol as istioctl reads them.
 Json ConnectionJson(const telemetry::OpenConnection& connection) {
   const auto& info = *connection.info;
   bool outbound = info.reporter == telemetry::Reporter::kSource;
   std::string app = info.hbone_authority.value_or(info.destination.ToString());
   Json out;
   out["src"] = info.source.ToString();
-  if (info.destination_service) {
-    out["originalDst"] = info.destination_service->hostname;
-  } else {
-    out["originalDst"] = outbound ? Json(app) : Json();
-  }
+  out["originalDst"] = info.called.empty() ? Json() : Json(info.called);
   out["actualDst"] = outbound ? info.destination.ToString() : app;
   out["protocol"] = info.mutual_tls ? "HBONE" : "TCP";
   AddText(out, "srcIdentity", info.source_identity);

@@ -104,6 +104,7 @@ telemetry::OpenConnection OpenHbone(telemetry::Reporter reporter) {
   auto connection = Open(reporter, "10.0.0.9:15008");
   auto info = std::make_shared<telemetry::ConnectionInfo>(*connection.info);
   info->hbone_authority = "10.0.0.9:8080";
+  info->called = reporter == telemetry::Reporter::kSource ? "10.0.0.9:8080" : "web.default.svc";
   info->source_identity = "spiffe://td/ns/a/sa/client";
   info->destination_identity = "spiffe://td/ns/a/sa/server";
   info->mutual_tls = true;
@@ -117,9 +118,7 @@ TEST(ConfigDump, ShowsTheOpenConnectionsOfAPodAsIstioctlReadsThem) {
   snapshot.pods["v"] = {true, "other", "default", "sa"};
   auto by_service = Open(telemetry::Reporter::kSource, "10.0.0.8:8080");
   auto info = std::make_shared<telemetry::ConnectionInfo>(*by_service.info);
-  auto service = std::make_shared<state::Service>();
-  service->hostname = "web.default.svc";
-  info->destination_service = service;
+  info->called = "10.96.0.9:80";
   by_service.info = info;
   snapshot.connections = {OpenHbone(telemetry::Reporter::kSource), by_service,
                           OpenHbone(telemetry::Reporter::kDestination),
@@ -131,10 +130,11 @@ TEST(ConfigDump, ShowsTheOpenConnectionsOfAPodAsIstioctlReadsThem) {
        "protocol": "HBONE", "srcIdentity": "spiffe://td/ns/a/sa/client",
        "dstIdentity": "spiffe://td/ns/a/sa/server", "bytesSent": 11, "bytesReceived": 22,
        "ageMs": 33},
-      {"src": "10.0.0.1:40000", "originalDst": "web.default.svc", "actualDst": "10.0.0.8:8080",
+      {"src": "10.0.0.1:40000", "originalDst": "10.96.0.9:80", "actualDst": "10.0.0.8:8080",
        "protocol": "TCP", "bytesSent": 11, "bytesReceived": 22, "ageMs": 33}])"));
   EXPECT_EQ(dump["u"]["connections"]["inbound"], Json::parse(R"([
-      {"src": "10.0.0.1:40000", "originalDst": null, "actualDst": "10.0.0.9:8080",
+      {"src": "10.0.0.1:40000", "originalDst": "web.default.svc",
+       "actualDst": "10.0.0.9:8080",
        "protocol": "HBONE", "srcIdentity": "spiffe://td/ns/a/sa/client",
        "dstIdentity": "spiffe://td/ns/a/sa/server", "bytesSent": 22, "bytesReceived": 11,
        "ageMs": 33},

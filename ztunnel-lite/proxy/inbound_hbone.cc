@@ -182,6 +182,7 @@ telemetry::ConnectionInfo PodProxy::DescribeInbound(const StreamOrigin& origin,
   info.source = origin.peer;
   info.destination = origin.local;
   info.hbone_authority = request.authority;
+  info.called = ForwardedHost(request.forwarded.value_or(""));
   // From another network the address is a gateway's and says nothing of the client.
   bool from_gateway =
       request.x_forwarded_network && !EqualIgnoringCase(*request.x_forwarded_network, network);

@@ -70,7 +70,7 @@ boost::asio::awaitable<std::optional<PodProxy::OutboundLeg>> PodProxy::OpenOutbo
   if (!route) deny(*destination, route.error());
   for (int tries = 1; route; ++tries) {
     OutboundLeg leg;
-    leg.record = context_.traffic.Open(DescribeOutbound(*connection, *route, source));
+    leg.record = context_.traffic.Open(DescribeOutbound(*connection, request, *route));
     auto failure = co_await ConnectOutbound(*connection, leg, *route, *source);
     if (!failure) co_return leg;
     Finish(*leg.record, *connection, &*failure);
@@ -155,18 +155,19 @@ boost::asio::awaitable<Outcome<std::shared_ptr<hbone::ClientTunnel>>> PodProxy::
 }
 
 telemetry::ConnectionInfo PodProxy::DescribeOutbound(const Connection& connection,
-                                                     const OutboundRoute& route,
-                                                     const state::WorkloadPtr& source) const {
+                                                     const OutboundRequest& request,
+                                                     const OutboundRoute& route) const {
   bool hbone = route.carrier == Carrier::kHbone;
   telemetry::ConnectionInfo info;
   info.reporter = Reporter::kSource;
   info.source = connection.peer();
   info.destination = route.next_hop;
   if (hbone) info.hbone_authority = route.authority;
-  info.source_workload = source;
+  info.called = request.destination.ToString();
+  info.source_workload = request.source;
   info.destination_workload = route.destination;
   info.destination_service = route.service;
-  if (hbone) info.source_identity = source->identity().Uri();
+  if (hbone) info.source_identity = request.source->identity().Uri();
   if (route.destination) info.destination_identity = route.destination->identity().Uri();
   info.mutual_tls = hbone;
   return info;

@@ -32,6 +32,7 @@ TEST_F(Traffic, GoesThroughTheTunnelByPodAddress) {
   EXPECT_TRUE(out.info.mutual_tls);
   EXPECT_EQ(out.info.destination.ToString(), "10.9.0.2:15008");
   EXPECT_EQ(out.info.hbone_authority, "10.9.0.2:8080");
+  EXPECT_EQ(out.info.called, "10.9.0.2:8080");
   EXPECT_EQ(out.info.source_identity, "spiffe://cluster.local/ns/default/sa/client");
   EXPECT_EQ(out.received, 5u);
   EXPECT_EQ(out.sent, 7u);
@@ -67,11 +68,13 @@ TEST_F(Traffic, AServiceAddressLeadsToItsEndpoint) {
   EXPECT_EQ(served.socket.Receive(), "by name");
   client.Close();
   served.socket.Close();
-  EXPECT_EQ(traffic_.WaitEnded(Reporter::kSource).info.destination_service->hostname,
-            "web.default.svc.cluster.local");
+  auto out = traffic_.WaitEnded(Reporter::kSource);
+  EXPECT_EQ(out.info.called, "10.96.0.9:80");
+  EXPECT_EQ(out.info.destination_service->hostname, "web.default.svc.cluster.local");
   auto in = traffic_.WaitEnded(Reporter::kDestination);
   ASSERT_TRUE(in.info.destination_service);
   EXPECT_EQ(in.info.destination_service->hostname, "web.default.svc.cluster.local");
+  EXPECT_EQ(in.info.called, "web.default.svc.cluster.local");
 }
 
 TEST_F(Traffic, AnEndpointThatCannotBeReachedIsFollowedByTheNext) {

@@ -107,8 +107,8 @@ class PodProxy : public std::enable_shared_from_this<PodProxy>,
   Awaitable<Outcome<std::shared_ptr<hbone::ClientTunnel>>> DialTunnel(
       PoolKey key, Interrupt& interrupt) override;
   telemetry::ConnectionInfo DescribeOutbound(const Connection& connection,
-                                             const OutboundRoute& route,
-                                             const state::WorkloadPtr& source) const;
+                                             const OutboundRequest& request,
+                                             const OutboundRoute& route) const;
 
   // inbound_hbone.cc
   Awaitable<void> ServeInboundHbone(ConnectionPtr connection);

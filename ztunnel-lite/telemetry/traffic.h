@@ -34,6 +34,9 @@ struct ConnectionInfo {
   net::Endpoint source;
   net::Endpoint destination;  // what was dialled: next hop, or pod:15008
   std::optional<std::string> hbone_authority;
+  // What the app asked for: outbound where it connected to, inbound the host that the other side
+  // says it named, empty if it says none.
+  std::string called;
   state::WorkloadPtr source_workload;  // null: unknown
   state::WorkloadPtr destination_workload;
   state::ServicePtr destination_service;
