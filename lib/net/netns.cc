@@ -40,15 +40,20 @@ Result<NetnsId> IdentifyNetns(int fd) {
 Result<ScopedNetns> ScopedNetns::Enter(int netns_fd) {
   auto previous = OpenOwnNetns();
   if (!previous) return Fail(previous.error());
+  auto inside = Enter(netns_fd, previous->get());
+  if (inside) inside->opened_ = std::move(*previous);
+  return inside;
+}
+
+Result<ScopedNetns> ScopedNetns::Enter(int netns_fd, int own_fd) {
   if (setns(netns_fd, CLONE_NEWNET) != 0) {
     return FailErrno(errno, "enter the network namespace of the pod (needs CAP_SYS_ADMIN)");
   }
-  return ScopedNetns(std::move(*previous));
+  return ScopedNetns(own_fd);
 }
 
 ScopedNetns::~ScopedNetns() {
-  if (!previous_.valid()) return;
-  if (setns(previous_.get(), CLONE_NEWNET) == 0) return;
+  if (previous_ < 0 || setns(previous_, CLONE_NEWNET) == 0) return;
   std::perror("fatal: cannot return to the own network namespace");
   std::abort();
 }

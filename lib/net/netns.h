@@ -37,13 +37,18 @@ class ScopedNetns {
  public:
   // Errors  kPermissionDenied: CAP_SYS_ADMIN is missing; kInvalidArgument; kIo.
   static Result<ScopedNetns> Enter(int netns_fd);
-  ScopedNetns(ScopedNetns&&) noexcept = default;
+  // For a thread that does it often: `own_fd` is the namespace it is in, which outlives this; the
+  // other form opens that anew each time.
+  static Result<ScopedNetns> Enter(int netns_fd, int own_fd);
+  ScopedNetns(ScopedNetns&& other) noexcept
+      : opened_(std::move(other.opened_)), previous_(std::exchange(other.previous_, -1)) {}
   ScopedNetns& operator=(ScopedNetns&&) = delete;
   ~ScopedNetns();
 
  private:
-  explicit ScopedNetns(UniqueFd previous) : previous_(std::move(previous)) {}
-  UniqueFd previous_;
+  explicit ScopedNetns(int previous) : previous_(previous) {}
+  UniqueFd opened_;
+  int previous_;
 };
 
 // Runs `work` inside the namespace and returns its Result; an error of entering comes first.

@@ -32,6 +32,20 @@ TEST(Netns, WorkRunsInsideAndTheThreadComesBack) {
   EXPECT_EQ(*own_before, *IdentifyNetns(OpenOwnNetns()->get()));
 }
 
+TEST(Netns, AThreadThatKnowsItsOwnNamespaceComesBackThere) {
+  auto other = NewNetns();
+  ASSERT_TRUE(other.has_value()) << other.error().message();
+  auto own = OpenOwnNetns();
+  auto own_before = IdentifyNetns(own->get());
+  {
+    auto inside = ScopedNetns::Enter(other->get(), own->get());
+    ASSERT_TRUE(inside.has_value());
+    const ScopedNetns moved = std::move(*inside);
+    EXPECT_EQ(*IdentifyNetns(OpenOwnNetns()->get()), *IdentifyNetns(other->get()));
+  }
+  EXPECT_EQ(*own_before, *IdentifyNetns(OpenOwnNetns()->get()));
+}
+
 TEST(Netns, AnOrdinaryFileIsRefused) {
   auto opened = OpenNetns("/etc/hostname");
   ASSERT_FALSE(opened.has_value());

@@ -113,6 +113,8 @@ void Run(int count) {
   telemetry::DnsMeter meter;
   Server::Options options;
   options.pod_netns = nodes.pod.fd();
+  const UniqueFd own = net::OpenOwnNetns().value();
+  options.own_netns = own.get();
   options.listen = {.mark = redirect::kTunnelMark};
   testing::TestProxy proxy({mesh, &meter, nullptr}, options);
   proxy.Announce(MakeMesh(mesh));

@@ -41,6 +41,7 @@ Server::Server(boost::asio::io_context& io, Host& host, Context context, Options
                          std::unique_ptr<Origin> origin) { Take(message, std::move(origin)); },
           .spawn = [this](Awaitable<void> work) { host_.Spawn(std::move(work)); }},
       upstream_(io, {.pod_netns = options_.pod_netns,
+                     .own_netns = options_.own_netns,
                      .mark = options_.listen.mark,
                      .deadline = options_.deadline,
                      .max_outstanding = options_.max_outstanding}),

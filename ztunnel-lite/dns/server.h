@@ -53,6 +53,7 @@ class Server {
     std::string cluster_domain = "cluster.local";
     bool ipv6 = true;
     int pod_netns = -1;  // borrowed
+    int own_netns = -1;  // borrowed: the worker's, to return to
     ListenOptions listen{};
     // Who is asked where it is not known whom the pod asked.
     std::vector<net::Endpoint> fallback{};

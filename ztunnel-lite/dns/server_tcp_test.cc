@@ -67,12 +67,17 @@ TEST_P(Tcp, QuestionsMayFollowEachOtherWithoutWaiting) {
 }
 
 TEST_P(Tcp, AnAnswerAtHandDoesNotWaitForOneThatIsNot) {
-  StartResolver([](const Received&) { return std::vector<Bytes>(); });
+  std::promise<void> hang_up;
+  StartResolver([&hang_up](const Received&) {
+    hang_up.get_future().wait();
+    return std::vector<Bytes>();
+  });
   const UniqueFd connection = ConnectTcp();
   SendFramed(connection, Encode({.name = "example.com.", .id = 1}));
   SendFramed(connection, Encode({.name = "server.", .id = 2}));
   EXPECT_EQ(Decoded(ReceiveFramed(connection)).id(), 2);
-  EXPECT_EQ(Decoded(ReceiveFramed(connection)).rcode(), "SERVFAIL") << "the resolver hung up";
+  hang_up.set_value();
+  EXPECT_EQ(Decoded(ReceiveFramed(connection)).rcode(), "SERVFAIL");
 }
 
 TEST_P(Tcp, AQuestionMayComeByteByByte) {
@@ -126,8 +131,9 @@ TEST_P(Tcp, AClientThatHasSaidAllGetsItsAnswersAndTheEnd) {
   SendFramed(connection, Encode({.name = "example.com.", .id = 1}));
   SendFramed(connection, Encode({.name = "server.", .id = 2}));
   shutdown(connection.get(), SHUT_WR);
-  EXPECT_EQ(Decoded(ReceiveFramed(connection)).id(), 2);
-  EXPECT_EQ(Decoded(ReceiveFramed(connection)).id(), 1);
+  std::set<uint16_t> answered{Decoded(ReceiveFramed(connection)).id()};
+  answered.insert(Decoded(ReceiveFramed(connection)).id());
+  EXPECT_EQ(answered, (std::set<uint16_t>{1, 2}));
   EXPECT_TRUE(Ended(connection));
 }
 

@@ -46,7 +46,7 @@ void Upstream::Stop() {
 }
 
 Result<UniqueFd> Upstream::Connect(int type, const net::Endpoint& server) const {
-  auto inside = net::ScopedNetns::Enter(options_.pod_netns);
+  auto inside = net::ScopedNetns::Enter(options_.pod_netns, options_.own_netns);
   if (!inside) return Fail(inside.error());
   const int domain = server.address.is_v4() ? AF_INET : AF_INET6;
   UniqueFd fd(socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

@@ -28,6 +28,7 @@ class Upstream {
  public:
   struct Options {
     int pod_netns = -1;  // borrowed
+    int own_netns = -1;  // borrowed: the worker's, to return to
     uint32_t mark = 0;
     std::chrono::milliseconds deadline{5000};  // from question to answer
     size_t max_outstanding = 512;              // each of them is an open socket

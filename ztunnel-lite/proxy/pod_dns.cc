@@ -7,6 +7,7 @@ dns::Server::Options PodProxy::DnsOptions() const {
   return {.cluster_domain = config.cluster_domain,
           .ipv6 = config.ipv6,
           .pod_netns = pod_->netns.get(),
+          .own_netns = worker_.own_netns(),
           .listen = DnsListenOptions(config, config.ipv6),
           .fallback = context_.fallback_resolvers};
 }

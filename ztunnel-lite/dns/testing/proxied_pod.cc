@@ -18,6 +18,7 @@ ProxiedPod::ProxiedPod() {
   mesh_.Upsert(state::ServicePtr(service));
   EXPECT_TRUE(log_.SetFilter("debug"));
   options_.pod_netns = pod().fd();
+  options_.own_netns = own_netns_.get();
   options_.listen = {.ipv6 = true, .reuse_port = true, .mark = redirect::kTunnelMark};
 }
 

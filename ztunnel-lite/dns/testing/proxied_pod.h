@@ -55,6 +55,7 @@ class ProxiedPod : public ::testing::TestWithParam<net::Family> {
   state::MeshState mesh_;
   telemetry::DnsMeter meter_;
   observe::MemoryLog log_;
+  UniqueFd own_netns_ = net::OpenOwnNetns().value();
   Server::Options options_;
   std::unique_ptr<FakeResolver> resolver_;
   std::unique_ptr<TestProxy> proxy_;
