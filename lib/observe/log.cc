@@ -17,7 +17,8 @@
 namespace ambit::observe {
 namespace {
 
-constexpr size_t kQueueLines = 10'000;
+// spdlog makes all of them at the start, 400 bytes each.
+constexpr size_t kQueueLines = 2'000;
 
 // Writes finished lines to a descriptor and counts flushes, on spdlog's one background thread.
 class DescriptorSink : public spdlog::sinks::sink {
