@@ -70,8 +70,8 @@ Json WorkloadJson(const state::Workload& workload) {
   out["networkMode"] = workload.host_network ? "HostNetwork" : "Standard";
   out["name"] = workload.name;
   out["namespace"] = workload.ns;
-  if (workload.trust_domain != "cluster.local") out["trustDomain"] = workload.trust_domain;
-  if (workload.service_account != "default") out["serviceAccount"] = workload.service_account;
+  out["trustDomain"] = workload.trust_domain;
+  out["serviceAccount"] = workload.service_account;
   AddText(out, "network", workload.network);
   AddText(out, "workloadName", workload.workload_name);
   out["workloadType"] = TypeText(workload.workload_type);
@@ -139,7 +139,7 @@ Json ServiceJson(const state::Service& service, const Snapshot& snapshot) {
   auto endpoints = snapshot.endpoints.find(service.Key());
   out["endpoints"] =
       endpoints == snapshot.endpoints.end() ? Json::object() : EndpointsJson(endpoints->second);
-  if (!service.subject_alt_names.empty()) out["subjectAltNames"] = service.subject_alt_names;
+  out["subjectAltNames"] = service.subject_alt_names;
   if (service.waypoint) out["waypoint"] = GatewayJson(*service.waypoint);
   for (const auto& weighted : service.weighted_waypoints) {
     out["weightedWaypoints"].push_back(
@@ -149,8 +149,8 @@ Json ServiceJson(const state::Service& service, const Snapshot& snapshot) {
     out["loadBalancer"] = BalancingJson(service);
   }
   AddText(out, "ipFamilies", kFamilies[static_cast<size_t>(service.ip_families)]);
-  if (service.canonical) out["canonical"] = true;
-  if (service.namespace_private) out["visibility"] = "Namespace";
+  out["canonical"] = service.canonical;
+  out["visibility"] = service.namespace_private ? "Namespace" : "Public";
   return out;
 }
 

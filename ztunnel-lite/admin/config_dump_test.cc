@@ -31,7 +31,8 @@ TEST(ConfigDump, ShowsAWorkloadAsIstioctlReadsIt) {
       "uid": "Kubernetes//Pod/default/web", "workloadIps": ["10.0.0.2"],
       "waypoint": {"destination": "default/w", "hboneMtlsPort": 15008},
       "protocol": "HBONE", "networkMode": "Standard", "name": "web", "namespace": "default",
-      "workloadType": "deployment", "node": "node-1", "status": "Healthy",
+      "trustDomain": "cluster.local", "serviceAccount": "default", "workloadType": "deployment",
+      "node": "node-1", "status": "Healthy",
       "clusterId": "Kubernetes", "capacity": 1, "services": ["default/web.default.svc"]})"));
 }
 
@@ -53,6 +54,7 @@ TEST(ConfigDump, ShowsAServiceWithItsEndpoints) {
       "vips": ["/10.96.0.9"], "ports": {"80": 8080},
       "endpoints": {"Kubernetes//Pod/default/web": {"workloadUid": "Kubernetes//Pod/default/web",
           "port": {"80": 8080}, "status": "Healthy"}},
+      "subjectAltNames": [], "canonical": false, "visibility": "Public",
       "loadBalancer": {"routingPreferences": ["Network"], "mode": "Failover",
           "healthPolicy": "OnlyHealthy"}})"));
 }
