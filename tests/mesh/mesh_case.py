@@ -11,14 +11,15 @@ VIP, VIP6 = "10.96.0.10", "fd77:96::10"
 
 class MeshCase(unittest.TestCase):
     """A client on node-a and a server on node-b in the mesh, a plain pod on node-b outside."""
+    lab_class = Lab
     main_plugin = "ptp"
     environment = {}
     tunnels = (None, None)
 
     @classmethod
     def setUpClass(cls):
-        cls.lab = Lab(main_plugin=cls.main_plugin, environment=cls.environment,
-                      tunnels=cls.tunnels)
+        cls.lab = cls.lab_class(main_plugin=cls.main_plugin, environment=cls.environment,
+                                tunnels=cls.tunnels)
         cls.addClassCleanup(cls.lab.close)
         cls.lab.__enter__()
         try:

@@ -52,11 +52,7 @@ const char* TypeText(state::WorkloadType type) {
 }
 
 Json LocalityJson(const state::Locality& locality) {
-  Json out = Json::object();
-  AddText(out, "region", locality.region);
-  AddText(out, "zone", locality.zone);
-  AddText(out, "subzone", locality.subzone);
-  return out;
+  return {{"region", locality.region}, {"zone", locality.zone}, {"subzone", locality.subzone}};
 }
 
 Json WorkloadJson(const state::Workload& workload) {
