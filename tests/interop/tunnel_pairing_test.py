@@ -33,6 +33,7 @@ class Pairing:
         for pod in (cls.server, cls.plain):
             pod.serve("say", 8080)
         cls.server.serve("hash", 8081)
+        cls.server.serve("early", 8082)
         cls.server.serve("hold", 8083)
         cls.server.serve("banner", 2525)
 
@@ -59,7 +60,8 @@ class Pairing:
         self.assertEqual(answer, [f"220 banner ready for {self.client.ip}", f"250 got {secret}"])
 
     def test_half_closed_requests_of_random_size_are_exact(self):
-        done = self.client.app("load", self.server.ip, 8081, 1000, 40, 7, check=False, seconds=120)
+        done = self.client.app("load", self.server.ip, 8081, 8082, 1000, 40, 7, check=False,
+                               seconds=120)
         self.assertIn("1000 of 1000 requests exact", done.stdout)
 
     def test_a_hundred_streams_share_one_tunnel(self):
