@@ -116,6 +116,24 @@ TEST_F(XdsClient, TheAlternativeNameIsAcceptedToo) {
   EXPECT_TRUE(server.NextRequest().has_value());
 }
 
+TEST_F(XdsClient, AServerThatHasAnsweredIsAskedByTheSameNameAgain) {
+  auto issued = ca_.IssueServer("DNS:other.example");
+  TestServer server(issued.key_pem, issued.chain_pem);
+  WriteRoot();
+  config_.alt_xds_hostname = "other.example";
+  Start(server.address());
+  server.NextRequest();
+  server.NextRequest();
+  server.Send(AnswerOf(kAddressType, "n1"));
+  ASSERT_EQ(server.NextRequest()->response_nonce(), "n1");
+  server.Drop();
+  ASSERT_TRUE(server.NextRequest().has_value());
+  std::string text = log_.text();
+  size_t first = text.find("is not in peer certificate");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_EQ(text.find("is not in peer certificate", first + 1), std::string::npos) << text;
+}
+
 TEST_F(XdsClient, AServerThatProvesNoExpectedNameIsRefused) {
   auto issued = ca_.IssueServer("DNS:stranger.example");
   TestServer server(issued.key_pem, issued.chain_pem);
