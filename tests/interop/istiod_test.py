@@ -236,6 +236,17 @@ class UnderIstiod(MeshCase):
         self.wait_service("arriving", known=False)
         self.assert_undisturbed(*traffics)
 
+    def test_a_pod_that_comes_while_istiod_is_away_is_served_once_it_is_back(self):
+        self.lab.control.kill()
+        late = self.lab.add_pod("late", self.lab.nodes[0], service_account="late",
+                                labels={"app": "late", **AMBIENT})
+        self.addCleanup(self.lab.remove_pod, late)
+        self.assertFalse(self.answers(late, VIP, 80), "nobody has vouched for it")
+        self.lab.start_control()
+        self.lab.wait_protocol(late, "HBONE")
+        wait_until("the pod is answered", lambda: self.answers(late, VIP, 80))
+        self.assertEqual(self.presented(late)["subjectAltName"], (("URI", late.spiffe),))
+
     def test_certificates_rotate_under_traffic(self):
         traffics = self.steady(self.client), self.steady(self.other)
         serial = self.presented(self.server)["serialNumber"]
