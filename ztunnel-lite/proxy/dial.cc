@@ -2,38 +2,15 @@
 
 #include <netinet/in.h>
 #include <poll.h>
-#include <sched.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 
+#include "lib/net/netns.h"
 #include "lib/net/socket.h"
 #include "ztunnel-lite/proxy/wait.h"
 
 namespace ambit::proxy {
 namespace {
-
-// net::ScopedNetns without opening the own namespace anew for every connection: the worker keeps
-// that descriptor. The same rule holds: who cannot come back must not go on.
-class PodScope {
- public:
-  PodScope(int own_netns, int pod_netns) : own_netns_(own_netns) {
-    if (setns(pod_netns, CLONE_NEWNET) != 0) error_ = errno;
-  }
-  PodScope(const PodScope&) = delete;
-  PodScope& operator=(const PodScope&) = delete;
-  ~PodScope() {
-    if (error_ != 0 || setns(own_netns_, CLONE_NEWNET) == 0) return;
-    std::perror("fatal: cannot return to the own network namespace");
-    std::abort();
-  }
-  int error() const { return error_; }
-
- private:
-  int own_netns_;
-  int error_ = 0;
-};
 
 // Below the range that clients' kernels choose from by default. In the pod, connection tracking
 // knows the client's own connection by client:port and app:port; if this side chose a port that the
@@ -69,8 +46,8 @@ Error DescribeConnectError(const Error& error, const net::Endpoint& to) {
 }  // namespace
 
 Result<UniqueFd> Dialer::MakeSocket(net::Family family) const {
-  PodScope inside(own_netns_, pod_netns_);
-  if (inside.error() != 0) return FailErrno(inside.error(), "enter the pod's network namespace");
+  auto inside = net::ScopedNetns::Enter(pod_netns_, own_netns_);
+  if (!inside) return Fail(inside.error());
   return net::MakeTcpSocket(family);
 }
 
