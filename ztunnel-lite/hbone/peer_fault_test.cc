@@ -8,7 +8,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <fstream>
-#include <random>
 
 #include "lib/net/socket.h"
 #include "ztunnel-lite/hbone/raw_peer.h"
@@ -25,18 +24,6 @@ Settings Pinging(milliseconds interval, milliseconds timeout) {
   settings.ping_interval = interval;
   settings.ping_timeout = timeout;
   return settings;
-}
-
-std::string Noise(size_t size) {
-  std::mt19937 random(3);
-  std::string bytes(size, '\0');
-  for (char& byte : bytes) byte = static_cast<char>(random());
-  return bytes;
-}
-
-int ReadError(int fd) {
-  char byte = 0;
-  return recv(fd, &byte, 1, 0) < 0 ? errno : 0;
 }
 
 boost::asio::awaitable<void> Refuse(ServerTunnel&, std::unique_ptr<ConnectCall> call) {
@@ -179,7 +166,7 @@ TEST_F(PeerFaultTest, AnEndOfTcpWithoutStreamsIsACleanEnd) {
 
 TEST_F(PeerFaultTest, NoiseInsteadOfThePrefaceEndsTheTunnel) {
   Connect();
-  peer_->Send(Noise(1000));
+  peer_->Send(Pattern(1000, 3));
   ExpectEnded(ErrorCode::kProtocol, "HTTP/2, input");
 }
 
@@ -188,7 +175,7 @@ TEST_F(PeerFaultTest, NoiseAfterThePrefaceEndsTheTunnelAndResetsItsApps) {
   peer_->Send(ClientOpening() + ConnectFrame(1));
   const UniqueFd app = tunnel_.NextServerApp();
   // A frame far larger than we allow, then anything.
-  peer_->Send("\xff\xff\xff" + Noise(100000));
+  peer_->Send("\xff\xff\xff" + Pattern(100000, 3));
   ExpectEnded(ErrorCode::kProtocol, "HTTP/2, input");
   EXPECT_EQ(ReadError(app.get()), ECONNRESET);
   EXPECT_EQ(peer_->GoawayCode(), NGHTTP2_FRAME_SIZE_ERROR);
@@ -198,7 +185,7 @@ TEST_F(PeerFaultTest, NoiseInsteadOfRecordsEndsTheTunnel) {
   Connect();
   peer_->Send(ClientOpening() + ConnectFrame(1));
   const UniqueFd app = tunnel_.NextServerApp();
-  peer_->SendRaw(Noise(1000));
+  peer_->SendRaw(Pattern(1000, 3));
   ExpectEnded(ErrorCode::kProtocol, "TLS");
   EXPECT_EQ(ReadError(app.get()), ECONNRESET);
 }

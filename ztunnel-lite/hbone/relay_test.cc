@@ -7,7 +7,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
-#include <random>
 
 #include "lib/net/socket.h"
 #include "ztunnel-lite/hbone/test_tunnel.h"
@@ -17,18 +16,6 @@ namespace {
 
 namespace asio = boost::asio;
 using ::testing::HasSubstr;
-
-std::string Pattern(size_t size, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::string bytes(size, '\0');
-  for (char& byte : bytes) byte = static_cast<char>(random());
-  return bytes;
-}
-
-int ReadError(int fd) {
-  char byte = 0;
-  return recv(fd, &byte, 1, 0) < 0 ? errno : 0;
-}
 
 // A plaintext relay, seen from its two apps.
 struct PlainLink {

@@ -9,8 +9,10 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <random>
 
 #include "lib/net/socket.h"
 
@@ -257,6 +259,18 @@ std::string ReceiveExactly(int fd, size_t size) {
     got += static_cast<size_t>(part);
   }
   bytes.resize(got);
+  return bytes;
+}
+
+int ReadError(int fd) {
+  char byte = 0;
+  return recv(fd, &byte, 1, 0) < 0 ? errno : 0;
+}
+
+std::string Pattern(size_t size, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::string bytes(size, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random());
   return bytes;
 }
 

@@ -101,5 +101,9 @@ void SetBlocking(int fd);
 size_t SendAll(int fd, std::string_view bytes);
 std::string ReceiveExactly(int fd, size_t size);
 std::string ReceiveAll(int fd);
+// errno of a receive, 0 where it had a byte or the end.
+int ReadError(int fd);
+// Bytes that repeat nowhere, the same for the same seed.
+std::string Pattern(size_t size, uint32_t seed);
 
 }  // namespace ambit::hbone

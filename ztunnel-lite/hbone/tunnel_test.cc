@@ -16,18 +16,6 @@ namespace {
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 
-std::string Pattern(size_t size, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::string bytes(size, '\0');
-  for (char& byte : bytes) byte = static_cast<char>(random());
-  return bytes;
-}
-
-int ReadError(int fd) {
-  char byte = 0;
-  return recv(fd, &byte, 1, 0) < 0 ? errno : 0;
-}
-
 TEST(TunnelTest, AConnectCarriesBytesBothWaysAndEndsCleanly) {
   TestTunnel tunnel;
   auto link = tunnel.Open();
