@@ -19,10 +19,10 @@ PlainRelay::PlainRelay(Worker& worker, UniqueFd client, UniqueFd upstream, Relay
     : worker_(worker),
       client_(worker.io(), std::move(client)),
       upstream_(worker.io(), std::move(upstream)),
-      options_(std::move(options)),
+      progress_(std::move(options)),
       done_(worker.io()),
-      up_{client_, upstream_, result_.from_app, std::nullopt},
-      down_{upstream_, client_, result_.to_app, std::nullopt} {
+      up_{client_, upstream_, progress_.result.from_app, std::nullopt},
+      down_{upstream_, client_, progress_.result.to_app, std::nullopt} {
   for (PolledSocket* socket : {&client_, &upstream_}) {
     (void)net::SetNoDelay(socket->fd());
     // splice looks at the socket's own mode, not only at its flag.
@@ -85,7 +85,7 @@ bool PlainRelay::Drain(Direction& direction) {
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno == EAGAIN) {
       direction.to.WhenWritable([self = shared_from_this(), &direction] { self->Pump(direction); });
-      Report();
+      progress_.Report();
       return false;
     }
     if (size <= 0) {
@@ -96,7 +96,7 @@ bool PlainRelay::Drain(Direction& direction) {
     direction.moved += static_cast<uint64_t>(size);
   }
   worker_.pipes().Give(*std::exchange(direction.pipe, std::nullopt));
-  Report();
+  progress_.Report();
   return true;
 }
 
@@ -104,41 +104,14 @@ void PlainRelay::End(Direction& direction) {
   direction.done = true;
   shutdown(direction.to.fd(), SHUT_WR);
   if (up_.done && down_.done) return Finish({});
-  if (options_.half_close_timeout.count() == 0) return;
-  half_close_timer_ = std::make_unique<boost::asio::steady_timer>(worker_.io());
-  ArmHalfCloseTimer();
-}
-
-void PlainRelay::Report() {
-  if (!options_.on_bytes) return;
-  const uint64_t from = result_.from_app - reported_from_app_;
-  const uint64_t to = result_.to_app - reported_to_app_;
-  if (from == 0 && to == 0) return;
-  reported_from_app_ = result_.from_app;
-  reported_to_app_ = result_.to_app;
-  options_.on_bytes(from, to);
-}
-
-void PlainRelay::ArmHalfCloseTimer() {
-  moved_at_timer_ = result_.from_app + result_.to_app;
-  half_close_timer_->expires_after(options_.half_close_timeout);
-  half_close_timer_->async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
-    auto self = weak.lock();
-    if (error || !self || self->finished_) return;
-    if (self->moved_at_timer_ != self->result_.from_app + self->result_.to_app) {
-      return self->ArmHalfCloseTimer();
-    }
-    self->Abort(Error(ErrorCode::kTimedOut,
-                      "one direction has ended and the other was silent for " +
-                          std::to_string(self->options_.half_close_timeout.count()) + " ms"));
-  });
+  progress_.LimitSilence(worker_.io(), weak_from_this());
 }
 
 void PlainRelay::Finish(Result<void> outcome) {
   if (finished_) return;
   finished_ = true;
-  result_.outcome = std::move(outcome);
-  half_close_timer_.reset();
+  progress_.result.outcome = std::move(outcome);
+  progress_.Stop();
   client_.Close();
   upstream_.Close();
   done_.Set();

@@ -1,13 +1,13 @@
 #pragma once
 
 #include <array>
-#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <optional>
 
 #include "ztunnel-lite/hbone/completion.h"
 #include "ztunnel-lite/hbone/pipe_pool.h"
 #include "ztunnel-lite/hbone/polled_socket.h"
+#include "ztunnel-lite/hbone/relay_progress.h"
 #include "ztunnel-lite/hbone/tunnel.h"
 #include "ztunnel-lite/hbone/worker.h"
 
@@ -22,7 +22,7 @@ class PlainRelay final : public std::enable_shared_from_this<PlainRelay> {
   // Both sockets are reset.
   void Abort(Error reason);
   Completion& done() { return done_; }
-  RelayResult TakeResult() { return std::move(result_); }
+  RelayResult TakeResult() { return std::move(progress_.result); }
 
  private:
   struct Direction {
@@ -39,22 +39,15 @@ class PlainRelay final : public std::enable_shared_from_this<PlainRelay> {
   bool Fill(Direction& direction);
   bool Drain(Direction& direction);
   void End(Direction& direction);
-  void Report();
-  void ArmHalfCloseTimer();
   void Finish(Result<void> outcome);
 
   Worker& worker_;
   PolledSocket client_;
   PolledSocket upstream_;
-  RelayOptions options_;
+  RelayProgress progress_;
   Completion done_;
-  RelayResult result_;
   Direction up_;
   Direction down_;
-  uint64_t reported_from_app_ = 0;
-  uint64_t reported_to_app_ = 0;
-  std::unique_ptr<boost::asio::steady_timer> half_close_timer_;
-  uint64_t moved_at_timer_ = 0;
   bool finished_ = false;
 };
 

@@ -22,7 +22,7 @@ StreamRelay::StreamRelay(Worker& worker, StreamPtr stream, UniqueFd app, RelayOp
     : worker_(worker),
       stream_(std::move(stream)),
       app_(worker.io(), std::move(app)),
-      options_(std::move(options)),
+      progress_(std::move(options)),
       done_(worker.io()) {
   (void)net::SetNoDelay(app_.fd());
 }
@@ -59,9 +59,9 @@ void StreamRelay::PumpFromApp() {
 
 bool StreamRelay::TakeFromApp(std::span<std::byte> buffer, ssize_t size) {
   if (size > 0) {
-    result_.from_app += static_cast<size_t>(size);
+    progress_.result.from_app += static_cast<size_t>(size);
     stream_->Write(buffer.first(static_cast<size_t>(size)));
-    Report();
+    progress_.Report();
     return !finished_;
   }
   if (size == 0) {
@@ -109,13 +109,13 @@ size_t StreamRelay::OnData(std::span<const iovec> chunks) {
     return 0;
   }
   const size_t taken = sent > 0 ? static_cast<size_t>(sent) : 0;
-  result_.to_app += taken;
+  progress_.result.to_app += taken;
   if (taken < offered) {
     app_.WhenWritable([self = shared_from_this()] {
       if (!self->finished_) self->stream_->DeliverPending();
     });
   }
-  Report();
+  progress_.Report();
   return taken;
 }
 
@@ -144,35 +144,9 @@ void StreamRelay::OnReset(const Error& error) {
   Finish(std::unexpected(error));
 }
 
-void StreamRelay::Report() {
-  if (!options_.on_bytes) return;
-  const uint64_t from = result_.from_app - reported_from_app_;
-  const uint64_t to = result_.to_app - reported_to_app_;
-  if (from == 0 && to == 0) return;
-  reported_from_app_ = result_.from_app;
-  reported_to_app_ = result_.to_app;
-  options_.on_bytes(from, to);
-}
-
 void StreamRelay::HalfClosed() {
-  if (options_.half_close_timeout.count() == 0 || from_done_ == to_done_ || finished_) return;
-  half_close_timer_ = std::make_unique<boost::asio::steady_timer>(worker_.io());
-  ArmHalfCloseTimer();
-}
-
-void StreamRelay::ArmHalfCloseTimer() {
-  moved_at_timer_ = result_.from_app + result_.to_app;
-  half_close_timer_->expires_after(options_.half_close_timeout);
-  half_close_timer_->async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
-    auto self = weak.lock();
-    if (error || !self || self->finished_) return;
-    if (self->moved_at_timer_ != self->result_.from_app + self->result_.to_app) {
-      return self->ArmHalfCloseTimer();
-    }
-    self->Abort(Error(ErrorCode::kTimedOut,
-                      "one direction has ended and the other was silent for " +
-                          std::to_string(self->options_.half_close_timeout.count()) + " ms"));
-  });
+  if (from_done_ == to_done_ || finished_) return;
+  progress_.LimitSilence(worker_.io(), weak_from_this());
 }
 
 void StreamRelay::FinishIfDone() {
@@ -182,9 +156,9 @@ void StreamRelay::FinishIfDone() {
 void StreamRelay::Finish(Result<void> outcome) {
   if (finished_) return;
   finished_ = true;
-  result_.outcome = std::move(outcome);
+  progress_.result.outcome = std::move(outcome);
   stream_->Attach(nullptr);
-  half_close_timer_.reset();
+  progress_.Stop();
   app_.Close();
   done_.Set();
 }

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <memory>
 
 #include "ztunnel-lite/hbone/completion.h"
 #include "ztunnel-lite/hbone/polled_socket.h"
+#include "ztunnel-lite/hbone/relay_progress.h"
 #include "ztunnel-lite/hbone/stream.h"
 #include "ztunnel-lite/hbone/worker.h"
 
@@ -21,7 +21,7 @@ class StreamRelay final : public StreamListener, public std::enable_shared_from_
   // App and stream are reset.
   void Abort(Error reason);
   Completion& done() { return done_; }
-  RelayResult TakeResult() { return std::move(result_); }
+  RelayResult TakeResult() { return std::move(progress_.result); }
 
  private:
   size_t OnData(std::span<const iovec> chunks) override;
@@ -36,22 +36,15 @@ class StreamRelay final : public StreamListener, public std::enable_shared_from_
   bool TakeFromApp(std::span<std::byte> buffer, ssize_t size);
   void WatchApp();
   void AppBroke(int error);
-  void Report();
   void HalfClosed();
-  void ArmHalfCloseTimer();
   void FinishIfDone();
   void Finish(Result<void> outcome);
 
   Worker& worker_;
   StreamPtr stream_;
   PolledSocket app_;
-  RelayOptions options_;
+  RelayProgress progress_;
   Completion done_;
-  RelayResult result_;
-  uint64_t reported_from_app_ = 0;
-  uint64_t reported_to_app_ = 0;
-  std::unique_ptr<boost::asio::steady_timer> half_close_timer_;
-  uint64_t moved_at_timer_ = 0;
   bool app_ended_ = false;  // FIN from the app
   bool from_done_ = false;  // and END_STREAM is on its way
   bool to_done_ = false;    // END_STREAM from the peer, FIN to the app
