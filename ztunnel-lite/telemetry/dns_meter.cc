@@ -11,8 +11,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 std::string ValueOr(const std::string& value) { return value.empty() ? "unknown" : value; }
 
-std::vector<prometheus::ClientMetric::Label> LabelsOf(uint16_t query_type, DnsProtocol protocol,
-                                                      const state::Workload* client) {
+Labels LabelsOf(uint16_t query_type, DnsProtocol protocol, const state::Workload* client) {
   return {{"request_query_type", std::string(QueryTypeName(query_type))},
           {"request_protocol", protocol == DnsProtocol::kUdp ? "udp" : "tcp"},
           {"source_canonical_service", ValueOr(client ? client->canonical_name : "")},
@@ -57,29 +56,7 @@ void DnsSeries::CountUpstream(std::chrono::nanoseconds duration, Outcome outcome
 
 std::shared_ptr<DnsSeries> DnsMeter::Find(uint16_t query_type, DnsProtocol protocol,
                                           const state::Workload* client) {
-  auto labels = LabelsOf(query_type, protocol, client);
-  std::string key;
-  for (const auto& label : labels) key.append(label.value).push_back('\x1f');
-  std::lock_guard lock(mutex_);
-  auto found = series_.find(key);
-  if (found == series_.end()) {
-    if (series_.size() >= bound_) MakeRoom();
-    auto series = std::make_shared<DnsSeries>();
-    series->labels_ = std::move(labels);
-    found = series_.emplace(std::move(key), std::move(series)).first;
-  }
-  found->second->last_found_ = ++finds_;
-  return found->second;
-}
-
-void DnsMeter::MakeRoom() {
-  std::vector<std::pair<uint64_t, const std::string*>> idle;
-  for (const auto& [key, series] : series_) {
-    if (series.use_count() == 1) idle.emplace_back(series->last_found_, &key);
-  }
-  const size_t count = std::min(idle.size(), bound_ / 10 + 1);
-  std::ranges::partial_sort(idle, idle.begin() + static_cast<std::ptrdiff_t>(count));
-  for (size_t i = 0; i < count; ++i) series_.erase(series_.find(*idle[i].second));
+  return series_.Find(LabelsOf(query_type, protocol, client));
 }
 
 std::vector<prometheus::MetricFamily> DnsMeter::Collect() const {
@@ -89,42 +66,35 @@ std::vector<prometheus::MetricFamily> DnsMeter::Collect() const {
   auto upstream =
       FamilyOf("istio_dns_upstream_requests_total",
                "Total number of DNS requests forwarded to upstream.", MetricType::Counter);
-  auto failures =
-      FamilyOf("istio_dns_upstream_failures_total",
-               "Total number of DNS requests forwarded to upstream.", MetricType::Counter);
-  failures.help = "Total number of DNS requests that failed to be answered by upstream.";
+  auto failures = FamilyOf("istio_dns_upstream_failures_total",
+                           "Total number of DNS requests that failed to be answered by upstream.",
+                           MetricType::Counter);
   auto durations = FamilyOf("istio_dns_upstream_request_duration_seconds",
                             "Total time in seconds Istio takes to get DNS response from upstream.",
                             MetricType::Histogram);
-  std::lock_guard lock(mutex_);
-  for (const auto& [key, series] : series_) {
-    auto add = [&series](prometheus::MetricFamily& family, uint64_t value) {
+  series_.ForEach([&](const Labels& labels, const DnsSeries& series) {
+    auto add = [&labels](prometheus::MetricFamily& family, uint64_t value) {
       if (value == 0) return;
-      family.metric.emplace_back().label = series->labels_;
+      family.metric.emplace_back().label = labels;
       family.metric.back().counter.value = static_cast<double>(value);
     };
-    add(requests, series->requests_.load(kRelaxed));
-    add(upstream, series->upstream_.load(kRelaxed));
-    add(failures, series->failures_.load(kRelaxed));
-    if (series->upstream_.load(kRelaxed) == 0) continue;
+    add(requests, series.requests_.load(kRelaxed));
+    add(upstream, series.upstream_.load(kRelaxed));
+    add(failures, series.failures_.load(kRelaxed));
+    if (series.upstream_.load(kRelaxed) == 0) return;
     auto& metric = durations.metric.emplace_back();
-    metric.label = series->labels_;
+    metric.label = labels;
     uint64_t count = 0;
-    for (size_t i = 0; i < series->buckets_.size(); ++i) {
-      count += series->buckets_[i].load(kRelaxed);
+    for (size_t i = 0; i < series.buckets_.size(); ++i) {
+      count += series.buckets_[i].load(kRelaxed);
       const bool last = i == DnsSeries::kBounds.size();
       metric.histogram.bucket.push_back(
           {count, last ? std::numeric_limits<double>::infinity() : DnsSeries::kBounds[i]});
     }
     metric.histogram.sample_count = count;
-    metric.histogram.sample_sum = static_cast<double>(series->nanoseconds_.load(kRelaxed)) / 1e9;
-  }
+    metric.histogram.sample_sum = static_cast<double>(series.nanoseconds_.load(kRelaxed)) / 1e9;
+  });
   return {std::move(requests), std::move(upstream), std::move(failures), std::move(durations)};
-}
-
-size_t DnsMeter::size() const {
-  std::lock_guard lock(mutex_);
-  return series_.size();
 }
 
 }  // namespace ambit::telemetry

@@ -5,14 +5,12 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <mutex>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "lib/observe/metrics.h"
 #include "ztunnel-lite/state/mesh_state.h"
+#include "ztunnel-lite/telemetry/bounded_series.h"
 
 // Purpose  the metrics of the DNS proxy, one series per set of labels, with a bound on their
 // number. Threads  any; counting on a series that was found is an atomic add. Metrics
@@ -34,34 +32,26 @@ class DnsSeries {
   // Seconds; the last bucket is for all that took longer.
   static constexpr std::array<double, 6> kBounds = {0.0005, 0.001, 0.01, 0.1, 1, 5};
 
-  std::vector<prometheus::ClientMetric::Label> labels_;
   std::atomic<uint64_t> requests_{0};
   std::atomic<uint64_t> upstream_{0};
   std::atomic<uint64_t> failures_{0};
   std::atomic<uint64_t> nanoseconds_{0};
   std::array<std::atomic<uint64_t>, kBounds.size() + 1> buckets_{};
-  uint64_t last_found_ = 0;  // guarded by the meter's mutex
 };
 
 class DnsMeter {
  public:
   static constexpr size_t kDefaultBound = 5000;
-  explicit DnsMeter(size_t bound = kDefaultBound) : bound_(bound) {}
+  explicit DnsMeter(size_t bound = kDefaultBound) : series_(bound) {}
 
-  // `query_type` is the number of the type, e.g. 1 for A; of the client, null is unknown. At the
-  // bound, the tenth that was not used for longest makes room; a series that somebody holds stays.
+  // `query_type` is the number of the type, e.g. 1 for A; of the client, null is unknown.
   std::shared_ptr<DnsSeries> Find(uint16_t query_type, DnsProtocol protocol,
                                   const state::Workload* client);
   std::vector<prometheus::MetricFamily> Collect() const;
-  size_t size() const;
+  size_t size() const { return series_.size(); }
 
  private:
-  void MakeRoom();
-
-  const size_t bound_;
-  mutable std::mutex mutex_;
-  uint64_t finds_ = 0;
-  std::unordered_map<std::string, std::shared_ptr<DnsSeries>> series_;
+  BoundedSeries<DnsSeries> series_;
 };
 
 // "a", "aaaa", …; "unknown" for a type that is rare or none, so that clients cannot make series.
