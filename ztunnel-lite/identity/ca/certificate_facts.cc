@@ -6,7 +6,8 @@
 #include <openssl/x509.h>
 
 #include <ctime>
-#include <memory>
+
+#include "ztunnel-lite/tls/openssl_ptr.h"
 
 namespace ambit::identity {
 
@@ -29,7 +30,7 @@ std::string SerialOf(const X509* certificate) {
 }
 
 std::string PemOf(X509* certificate) {
-  std::unique_ptr<BIO, decltype(&BIO_free_all)> memory(BIO_new(BIO_s_mem()), BIO_free_all);
+  tls::BioPtr memory(BIO_new(BIO_s_mem()));
   if (!memory || PEM_write_bio_X509(memory.get(), certificate) != 1) return "";
   char* data = nullptr;
   auto size = BIO_get_mem_data(memory.get(), &data);
@@ -40,12 +41,10 @@ std::string PemOf(X509* certificate) {
 
 std::vector<CertificateFacts> DescribeCertificates(const std::string& pem) {
   std::vector<CertificateFacts> facts;
-  std::unique_ptr<BIO, decltype(&BIO_free_all)> memory(
-      BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free_all);
+  tls::BioPtr memory(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   if (!memory) return facts;
   for (;;) {
-    std::unique_ptr<X509, decltype(&X509_free)> certificate(
-        PEM_read_bio_X509(memory.get(), nullptr, nullptr, nullptr), X509_free);
+    tls::X509Ptr certificate(PEM_read_bio_X509(memory.get(), nullptr, nullptr, nullptr));
     if (!certificate) break;
     facts.push_back({PemOf(certificate.get()), SerialOf(certificate.get()),
                      TimeOf(X509_get0_notBefore(certificate.get())),

@@ -7,22 +7,18 @@
 
 #include <memory>
 
+#include "ztunnel-lite/tls/openssl_ptr.h"
+
 namespace ambit::identity {
 
 namespace {
 
-template <auto Free>
-struct Freer {
-  template <typename T>
-  void operator()(T* pointer) const {
-    Free(pointer);
-  }
-};
+using tls::BioPtr;
+using tls::KeyPtr;
+using tls::NamesPtr;
+using tls::OpensslDeleter;
 
-using Key = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
-using Csr = std::unique_ptr<X509_REQ, Freer<X509_REQ_free>>;
-using Memory = std::unique_ptr<BIO, Freer<BIO_free_all>>;
-using Names = std::unique_ptr<GENERAL_NAMES, Freer<GENERAL_NAMES_free>>;
+using Csr = std::unique_ptr<X509_REQ, OpensslDeleter<X509_REQ_free>>;
 
 struct FreeExtensions {
   void operator()(STACK_OF(X509_EXTENSION) * list) const {
@@ -38,14 +34,14 @@ std::unexpected<Error> LibraryError(const char* what) {
   return Fail(ErrorCode::kResourceExhausted, std::string(what) + ": " + text);
 }
 
-std::string Text(const Memory& memory) {
+std::string Text(const BioPtr& memory) {
   char* data = nullptr;
   auto size = BIO_get_mem_data(memory.get(), &data);
   return {data, static_cast<size_t>(size)};
 }
 
-Names UriName(const std::string& uri) {
-  Names names(GENERAL_NAMES_new());
+NamesPtr UriName(const std::string& uri) {
+  NamesPtr names(GENERAL_NAMES_new());
   GENERAL_NAME* name = GENERAL_NAME_new();
   ASN1_IA5STRING* text = ASN1_IA5STRING_new();
   if (!names || name == nullptr || text == nullptr ||
@@ -63,7 +59,7 @@ Names UriName(const std::string& uri) {
 }
 
 bool AddUri(X509_REQ* csr, const std::string& uri) {
-  Names names = UriName(uri);
+  NamesPtr names = UriName(uri);
   if (!names) return false;
   Extensions extensions(sk_X509_EXTENSION_new_null());
   X509_EXTENSION* extension = X509V3_EXT_i2d(NID_subject_alt_name, 1, names.get());
@@ -78,7 +74,7 @@ bool AddUri(X509_REQ* csr, const std::string& uri) {
 }  // namespace
 
 Result<SigningRequest> MakeSigningRequest(const state::Identity& identity) {
-  Key key(EVP_EC_gen("P-256"));
+  KeyPtr key(EVP_EC_gen("P-256"));
   if (!key) return LibraryError("making a P-256 key");
   Csr csr(X509_REQ_new());
   if (!csr || X509_REQ_set_version(csr.get(), X509_REQ_VERSION_1) != 1 ||
@@ -86,8 +82,8 @@ Result<SigningRequest> MakeSigningRequest(const state::Identity& identity) {
       X509_REQ_sign(csr.get(), key.get(), EVP_sha256()) <= 0) {
     return LibraryError("making a certificate signing request");
   }
-  Memory key_text(BIO_new(BIO_s_mem()));
-  Memory csr_text(BIO_new(BIO_s_mem()));
+  BioPtr key_text(BIO_new(BIO_s_mem()));
+  BioPtr csr_text(BIO_new(BIO_s_mem()));
   if (!key_text || !csr_text ||
       PEM_write_bio_PKCS8PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr,
                                     nullptr) != 1 ||
