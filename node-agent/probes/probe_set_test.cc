@@ -161,9 +161,8 @@ class ProbedPod : public ::testing::Test {
  protected:
   ProbedPod() {
     // Answers to the probe source go back to the host, as over the pod's default route.
-    host().Shell(
-        "ip addr add 169.254.7.127/32 dev lo;"
-        "ip addr add fd16:9254:7127:1337:ffff:ffff:ffff:ffff/128 dev lo nodad");
+    host().AddAddress("169.254.7.127/32", "lo");
+    host().AddAddress("fd16:9254:7127:1337:ffff:ffff:ffff:ffff/128", "lo");
   }
   const TestNetns& host() const { return net_.peer; }
   const TestNetns& pod() const { return net_.pod; }

@@ -38,7 +38,7 @@ TEST_P(Outbound, AConnectToThePodItselfIsExcused) {
 }
 
 TEST_P(Outbound, AConnectToTheSourceOfProbesIsExcused) {
-  peer().Shell("ip addr add " + ProbeIp().ToString() + " dev lo" + (v4() ? "" : " nodad"));
+  peer().AddAddress(ProbeIp().ToString(), "lo");
   EXPECT_EQ(WhoGets(pod(), {ProbeIp(), 8080}), "peer");
   Apply({});
   EXPECT_EQ(WhoGets(pod(), {ProbeIp(), 8080}), "peer");
@@ -75,7 +75,7 @@ TEST_P(Inbound, TheHbonePortIsLeftAlone) {
 }
 
 TEST_P(Inbound, AProbeOfKubeletReachesTheAppDirectly) {
-  peer().Shell("ip addr add " + ProbeIp().ToString() + " dev lo" + (v4() ? "" : " nodad"));
+  peer().AddAddress(ProbeIp().ToString(), "lo");
   Apply({});
   EXPECT_EQ(WhoGets(peer(), {PodIp(), 8080}, {.source = ProbeIp()}), "app");
   EXPECT_EQ(WhoGets(peer(), {PodIp(), 8080}), "inbound port");
@@ -132,13 +132,13 @@ TEST_P(Replies, AreExcusedByTheirMarkAlone) {
 TEST_P(VirtualInterface, WhatEntersThereIsOutbound) {
   const TestNetns machine;
   pod().Shell("ip link add vm0 type veth peer name eth0 netns " + machine.path());
-  pod().Shell(
-      "ip addr add 10.78.0.1/24 dev vm0; ip addr add fd78::1/64 dev vm0 nodad;"
-      "ip link set vm0 up");
-  machine.Shell(
-      "ip addr add 10.78.0.2/24 dev eth0; ip addr add fd78::2/64 dev eth0 nodad;"
-      "ip link set eth0 up; ip route add default via 10.78.0.1;"
-      "ip -6 route add default via fd78::1");
+  pod().Shell("ip link set vm0 up");
+  machine.Shell("ip link set eth0 up");
+  pod().AddAddress("10.78.0.1/24", "vm0");
+  pod().AddAddress("fd78::1/64", "vm0");
+  machine.AddAddress("10.78.0.2/24", "eth0");
+  machine.AddAddress("fd78::2/64", "eth0");
+  machine.Shell("ip route add default via 10.78.0.1; ip -6 route add default via fd78::1");
   Apply({.virtual_interfaces = {"vm0"}});
   const UniqueFd client = Connect(machine, {PeerIp(), 8080});
   const Arrival arrival = listeners().Next();

@@ -79,7 +79,8 @@ TEST_P(Udp, AnUpdateIsForwarded) {
 }
 
 TEST_P(Udp, TheResolverThatWasAskedIsAsked) {
-  peer().Shell("ip addr add 10.77.0.53/24 dev peer0; ip addr add fd77::53/64 dev peer0 nodad");
+  peer().AddAddress("10.77.0.53/24", "peer0");
+  peer().AddAddress("fd77::53/64", "peer0");
   const net::Endpoint second{Ip("10.77.0.53", "fd77::53"), 53};
   auto answer = [](const Received& question) {
     return std::vector<Bytes>{AnswerTo(question.message)};

@@ -40,7 +40,9 @@ TestNetns::TestNetns() {
     if (!own) Die(own.error().message());
     fd_ = std::move(*own);
   }).join();
-  Shell("ip link set lo up");
+  // Without duplicate address detection an interface may solicit its neighbours at once; with it,
+  // not before its link-local address is settled, two seconds later.
+  Shell("echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; ip link set lo up");
 }
 
 TestNetns::Guard::Guard(int fd) : inside_(net::ScopedNetns::Enter(fd)) {
@@ -66,17 +68,21 @@ std::string TestNetns::Shell(const std::string& command) const {
   });
 }
 
+void TestNetns::AddAddress(const std::string& address, const std::string& device) const {
+  const bool v6 = address.contains(':');
+  Shell("ip addr add " + address + " dev " + device + (v6 ? " nodad" : ""));
+  if (v6) AwaitLocal(*this, address.substr(0, address.find('/')));
+}
+
 PodAndPeer::PodAndPeer() {
   peer.Shell("ip link add peer0 type veth peer name eth0 netns " + pod.path());
-  peer.Shell(
-      "ip addr add 10.77.0.1/24 dev peer0; ip addr add fd77::1/64 dev peer0 nodad;"
-      "ip link set peer0 up");
-  pod.Shell(
-      "ip addr add 10.77.0.2/24 dev eth0; ip addr add fd77::2/64 dev eth0 nodad;"
-      "ip link set eth0 up; ip route add default via 10.77.0.1;"
-      "ip -6 route add default via fd77::1");
-  AwaitLocal(peer, "fd77::1");
-  AwaitLocal(pod, "fd77::2");
+  peer.Shell("ip link set peer0 up");
+  pod.Shell("ip link set eth0 up");
+  peer.AddAddress("10.77.0.1/24", "peer0");
+  peer.AddAddress("fd77::1/64", "peer0");
+  pod.AddAddress("10.77.0.2/24", "eth0");
+  pod.AddAddress("fd77::2/64", "eth0");
+  pod.Shell("ip route add default via 10.77.0.1; ip -6 route add default via fd77::1");
 }
 
 std::string CompareWithGolden(const std::string& path, const std::string& text) {

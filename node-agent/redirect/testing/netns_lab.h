@@ -25,6 +25,9 @@ class TestNetns {
   // Output of a shell command run inside, standard error included. Ends the process with it if the
   // command fails.
   std::string Shell(const std::string& command) const;
+  // Gives `device` an address, as "10.0.0.1/24" or "fd00::1/64", and returns when packets to it are
+  // delivered here.
+  void AddAddress(const std::string& address, const std::string& device) const;
   // Path under which iproute2 finds the namespace, as long as this lives.
   std::string path() const;
   int fd() const { return fd_.get(); }

@@ -68,7 +68,10 @@ PodNetwork::Pod PodNetwork::AddPod(int number, Capture capture) {
   RunIn(pod.netns, "ip addr add " + pod.ipv4.ToString() + "/24 dev eth0; ip -6 addr add " +
                        pod.ipv6.ToString() +
                        "/64 dev eth0 nodad; ip link set eth0 up;"
-                       "ip route add default dev eth0; ip -6 route add default dev eth0");
+                       "ip route add default dev eth0; ip -6 route add default dev eth0;"
+                       "timeout 10 sh -c 'until ip -6 route show table local |"
+                       " grep -q \"local " +
+                       pod.ipv6.ToString() + " \"; do :; done'");
   if (capture == Capture::kYes) {
     RunIn(pod.netns, std::string(kReplyRoutes) + "nft -f - <<'END'" + kRedirect + "END\n");
   }
