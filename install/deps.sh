@@ -23,7 +23,7 @@ build_packages=(
 # cnitool is a Go program; Debian has no package of it, so it is built once into out/tools/.
 run_packages=(
   python3 ca-certificates iproute2 util-linux procps tcpdump openssl curl
-  nftables iptables containernetworking-plugins
+  nftables iptables containernetworking-plugins python3-h2
 )
 go_fallback_packages=(python3-pip)
 cnitool_version=v1.3.0

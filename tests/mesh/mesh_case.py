@@ -29,7 +29,7 @@ class MeshCase(unittest.TestCase):
             raise
 
     @classmethod
-    def make_mesh(cls):
+    def make_pods(cls):
         cls.lab.manifests.namespace("demo")
         cls.lab.start()
         node_a, node_b = cls.lab.nodes
@@ -38,17 +38,26 @@ class MeshCase(unittest.TestCase):
         cls.server = cls.lab.add_pod("server", node_b, labels={"app": "server", **AMBIENT},
                                      service_account="server")
         cls.plain = cls.lab.add_pod("plain", node_b, labels={"app": "plain"})
+
+    @classmethod
+    def make_mesh(cls):
+        cls.make_pods()
         cls.lab.manifests.service("demo", "server", {"app": "server"}, [VIP, VIP6], {80: 8080})
         cls.await_mesh()
 
     @classmethod
     def await_mesh(cls):
-        for pod in (cls.client, cls.server):
-            cls.lab.wait_captured(pod)
-            cls.lab.wait_protocol(pod, "HBONE")
+        cls.await_pods()
         cls.lab.wait_known(cls.plain)
         for node in cls.lab.nodes:
             cls.lab.wait_text(node, VIP)
+
+    @classmethod
+    def await_pods(cls):
+        """Both labelled pods are served and known as such."""
+        for pod in (cls.client, cls.server):
+            cls.lab.wait_captured(pod)
+            cls.lab.wait_protocol(pod, "HBONE")
 
     @classmethod
     def tearDownClass(cls):
