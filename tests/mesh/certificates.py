@@ -1,5 +1,6 @@
 """Certificates of strangers, made with openssl at run time."""
 import os
+import ssl
 
 from program import run
 
@@ -55,3 +56,15 @@ class Authority:
              "-cert", self.certificate, "-in", base + ".csr", "-out", base + ".pem",
              "-extfile", base + ".ext", "-startdate", start, "-enddate", end])
         return base + ".pem", base + ".key"
+
+
+def client_context(certificate=None, version=ssl.TLSVersion.TLSv1_3):
+    """Of an HBONE client that believes every server."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = version
+    context.set_alpn_protocols(["h2"])
+    if certificate:
+        context.load_cert_chain(*certificate)
+    return context

@@ -6,7 +6,7 @@ import threading
 
 import isolation
 import mesh_case
-from certificates import Authority
+from certificates import Authority, client_context
 from mesh_case import MeshCase
 from program import wait_until
 from wire import HBONE_PORT
@@ -14,17 +14,6 @@ from wire import HBONE_PORT
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 SETTINGS_FRAME = 4
 STRANGER = "URI:spiffe://cluster.local/ns/demo/sa/client"
-
-
-def client_context(certificate=None, version=ssl.TLSVersion.TLSv1_3):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = context.maximum_version = version
-    context.set_alpn_protocols(["h2"])
-    if certificate:
-        context.load_cert_chain(*certificate)
-    return context
 
 
 class Refusal(MeshCase):

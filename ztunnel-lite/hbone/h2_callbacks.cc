@@ -46,11 +46,25 @@ int H2Callbacks::Flooded(H2Session& self, FloodGuard& guard, const char* what) {
   return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+// nghttp2 takes no notice of HEADERS on a stream that it no longer knows.
+int H2Callbacks::CheckOpens(H2Session& self, int32_t id) {
+  if (nghttp2_session_find_stream(self.session_, id) != nullptr) return 0;
+  const bool ended = self.ended_.WasEndedByClient(id);
+  if (!ended && !self.ended_.WasSkipped(id)) return 0;
+  self.detail_ = ended ? "HEADERS on a stream that its client has ended"
+                       : "HEADERS on a stream below one that is open already";
+  return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 int H2Callbacks::OnBeginFrame(nghttp2_session*, const nghttp2_frame_hd* header, void* user) {
-  if (header->type == NGHTTP2_HEADERS) Self(user).header_bytes_ = 0;
+  H2Session& self = Self(user);
   if (header->type != NGHTTP2_HEADERS && header->type != NGHTTP2_CONTINUATION) return 0;
+  if (header->type == NGHTTP2_HEADERS) {
+    self.header_bytes_ = 0;
+    if (const int failed = CheckOpens(self, header->stream_id)) return failed;
+  }
   // Also where nghttp2 decodes a block for nobody, and so tells us of no field.
-  return CountHeaderBytes(Self(user), header->length);
+  return CountHeaderBytes(self, header->length);
 }
 
 // The whole block has to be decoded whatever we think of it, because the table of the connection
@@ -72,6 +86,7 @@ int H2Callbacks::OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* f
     return 0;
   }
   if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+  self.ended_.Opened(frame->hd.stream_id);
   StreamPtr stream = self.events_.MakeStream();
   stream->id_ = frame->hd.stream_id;
   stream->headers_ = std::make_unique<HeaderBlock>(self.header_limit_bytes_);
@@ -144,8 +159,18 @@ int H2Callbacks::OnPingReceived(H2Session& self, const nghttp2_frame* frame) {
   return Flooded(self, self.control_frames_, "PING frames");
 }
 
+void H2Callbacks::NoteEnd(H2Session& self, const nghttp2_frame_hd& header) {
+  if (self.role_ == H2Session::Role::kClient) return;
+  const bool carries_end = header.type == NGHTTP2_DATA || header.type == NGHTTP2_HEADERS;
+  if (header.type == NGHTTP2_RST_STREAM ||
+      (carries_end && (header.flags & NGHTTP2_FLAG_END_STREAM) != 0)) {
+    self.ended_.EndedByClient(header.stream_id);
+  }
+}
+
 int H2Callbacks::OnFrameReceived(nghttp2_session*, const nghttp2_frame* frame, void* user) {
   H2Session& self = Self(user);
+  NoteEnd(self, frame->hd);
   switch (frame->hd.type) {
     case NGHTTP2_DATA:
       return OnDataReceived(self, frame);

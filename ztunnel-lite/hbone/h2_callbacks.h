@@ -19,6 +19,8 @@ class H2Callbacks {
  private:
   static int OnBeginFrame(nghttp2_session* session, const nghttp2_frame_hd* header, void* user);
   static int CountHeaderBytes(H2Session& self, size_t bytes);
+  static int CheckOpens(H2Session& self, int32_t id);
+  static void NoteEnd(H2Session& self, const nghttp2_frame_hd& header);
   static int OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame, void* user);
   static int OnHeader(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t* name,
                       size_t name_length, const uint8_t* value, size_t value_length, uint8_t flags,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/base/bytes.h"
+#include "ztunnel-lite/hbone/ended_streams.h"
 #include "ztunnel-lite/hbone/flood_guard.h"
 #include "ztunnel-lite/hbone/stream.h"
 
@@ -132,6 +133,7 @@ class H2Session {
   FloodGuard unanswered_resets_;
   FloodGuard provoked_resets_;
   FloodGuard control_frames_;
+  EndedStreams ended_;  // server
 };
 
 }  // namespace ambit::hbone

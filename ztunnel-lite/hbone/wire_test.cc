@@ -176,6 +176,36 @@ TEST(WireTest, AHeaderListBeyondWhatWeAnnouncedIsAnsweredWith431) {
   EXPECT_THAT(mesh.peer->DecodeFields(*next), testing::Contains(Pair(":status", "200")));
 }
 
+TEST(WireTest, DataOnAStreamThatHasEndedIsDropped) {
+  FromClient mesh;
+  mesh.peer->Send(ClientOpening() + ConnectFrame(1, "deny:1"));
+  ASSERT_TRUE(mesh.peer->NextFrame(NGHTTP2_RST_STREAM)) << "refused, and the rest is not wanted";
+  mesh.peer->Send(MakeFrame(NGHTTP2_DATA, 0, 1, "was on the way") + ConnectFrame(3) +
+                  MakeFrame(NGHTTP2_RST_STREAM, 0, 3, std::string("\0\0\0\10", 4)) +
+                  MakeFrame(NGHTTP2_DATA, 0, 3, "should not come") + ConnectFrame(5));
+  for (auto frame = mesh.peer->NextFrame(); frame; frame = mesh.peer->NextFrame()) {
+    EXPECT_NE(frame->type, NGHTTP2_RST_STREAM);
+    if (frame->type == NGHTTP2_HEADERS && frame->stream == 5) return;
+  }
+  FAIL() << "the tunnel ended";
+}
+
+TEST(WireTest, HeadersOnAStreamThatItsClientEndedEndTheTunnel) {
+  FromClient mesh;
+  mesh.peer->Send(ClientOpening() + ConnectFrame(1) +
+                  MakeFrame(NGHTTP2_RST_STREAM, 0, 1, std::string("\0\0\0\10", 4)) +
+                  ConnectFrame(1));
+  EXPECT_EQ(mesh.peer->GoawayCode(), NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_THAT(mesh.ended.get().error().message(), HasSubstr("its client has ended"));
+}
+
+TEST(WireTest, HeadersOnAStreamThatItsClientSkippedEndTheTunnel) {
+  FromClient mesh;
+  mesh.peer->Send(ClientOpening() + ConnectFrame(5) + ConnectFrame(3));
+  EXPECT_EQ(mesh.peer->GoawayCode(), NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_THAT(mesh.ended.get().error().message(), HasSubstr("below one that is open"));
+}
+
 TEST(WireTest, AResetOfAStreamNamesItsCodeToTheClient) {
   FromServer mesh(PlainRequest());
   mesh.peer->Receive(kPreface.size());
