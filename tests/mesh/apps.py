@@ -6,6 +6,7 @@
   apps.py hash PORT             reads to the end of the request, answers its length and SHA-256
   apps.py early PORT            answers and ends its half first, then reads and judges the request
   apps.py hold PORT             answers one byte per byte, keeps connections open
+  apps.py pour PORT             gets "SEED SIZE", answers that many bytes of the seed
   apps.py ask HOST PORT LINE    sends a line, prints the answer
   apps.py greet HOST PORT LINE  waits for the banner before it sends a line, prints both
   apps.py load HOST HASH_PORT EARLY_PORT COUNT CONCURRENCY SEED
@@ -62,6 +63,11 @@ async def answer_early(reader, writer):
     # The client knows the whole answer before it sends the rest of its request.
     exact = await reader.read(-1) == seeded_bytes(seed + 1, size)
     print("exact" if exact else f"request {seed} of {size} bytes differs", flush=True)
+
+
+async def answer_pour(reader, writer):
+    seed, size = map(int, (await reader.readline()).split())
+    writer.write(seeded_bytes(seed, size))
 
 
 async def answer_hold(reader, writer):
@@ -176,7 +182,7 @@ async def load(host, hash_port, early_port, count, concurrency, seed):
 
 def main(arguments):
     servers = {"say": answer_say, "banner": answer_banner, "hash": answer_hash,
-               "early": answer_early, "hold": answer_hold}
+               "early": answer_early, "hold": answer_hold, "pour": answer_pour}
     match arguments:
         case [name, port] if name in servers:
             asyncio.run(serve(servers[name], int(port)))
