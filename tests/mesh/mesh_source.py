@@ -166,10 +166,15 @@ class MeshSource:
 
     def _serve(self):
         asyncio.set_event_loop(self.loop)
-        self.loop.run_until_complete(asyncio.start_server(
+        server = self.loop.run_until_complete(asyncio.start_server(
             self._connected, self.host, self.port, ssl=self.tls))
         self.started.set()
         self.loop.run_forever()
+        server.close()
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+            self.loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+        self.loop.close()
 
     async def _connected(self, reader, writer):
         subscriber = _Subscriber(self, reader, writer)
