@@ -75,10 +75,10 @@ bool ServesDns(const config::Config& config) {
   return capture == config.proxy_metadata.end() || capture->second == "true";
 }
 
-Result<Listeners> BindSet(const config::Config& config, net::Family family) {
+Result<Listeners> BindSet(const config::Config& config, net::Family family, bool serves_dns) {
   Result<dns::Listeners> dns =
-      ServesDns(config) ? dns::BindListeners(DnsListenOptions(config, family == net::Family::kIpv6))
-                        : dns::Listeners();
+      serves_dns ? dns::BindListeners(DnsListenOptions(config, family == net::Family::kIpv6))
+                 : dns::Listeners();
   if (!dns) return Fail(dns.error().Wrap("the pod's DNS proxy"));
   auto hbone = Bind(config, family, kInboundHbonePort);
   if (!hbone) return Fail(hbone.error());
@@ -112,7 +112,7 @@ Result<std::vector<Listeners>> BindListeners(const config::Config& config, int p
   int sets = config.reuse_port ? workers : 1;
   std::vector<Listeners> bound;
   for (int i = 0; i < sets; ++i) {
-    auto set = BindSet(config, family);
+    auto set = BindSet(config, family, i == 0 && ServesDns(config));
     if (!set) return Fail(set.error());
     bound.push_back(std::move(*set));
   }

@@ -27,7 +27,7 @@ struct Listeners {
   UniqueFd outbound;
   UniqueFd inbound_plain;
   UniqueFd inbound_hbone;
-  dns::Listeners dns;
+  dns::Listeners dns;  // in one set of a pod only: questions are few
   // Whether the kernel lets inbound connections keep the client's address towards the app.
   bool preserve_source_plain = false;
   bool preserve_source_hbone = false;

@@ -31,16 +31,25 @@ TEST(Listeners, OneSetPerWorkerSharesThePortsOfThePod) {
     EXPECT_EQ(net::LocalEndpoint(set.outbound.get())->port, 15001);
     EXPECT_EQ(net::LocalEndpoint(set.inbound_plain.get())->port, 15006);
     EXPECT_EQ(net::LocalEndpoint(set.inbound_hbone.get())->port, 15008);
-    EXPECT_EQ(set.dns.udp.size(), 2u);
-    EXPECT_EQ(net::LocalEndpoint(set.dns.udp[0].get())->ToString(), "127.0.0.1:15053");
-    EXPECT_EQ(net::LocalEndpoint(set.dns.udp[1].get())->ToString(), "[::1]:15053");
-    EXPECT_EQ(net::LocalEndpoint(set.dns.tcp[0].get())->ToString(), "127.0.0.1:15053");
-    EXPECT_EQ(net::LocalEndpoint(set.dns.tcp[1].get())->ToString(), "[::1]:15053");
-    EXPECT_EQ(Option(set.dns.udp[0].get(), SOL_SOCKET, SO_MARK), 0x539);
-    EXPECT_EQ(Option(set.dns.tcp[1].get(), SOL_SOCKET, SO_MARK), 0x539);
     EXPECT_TRUE(set.preserve_source_plain);
     EXPECT_TRUE(set.preserve_source_hbone);
   }
+}
+
+TEST(Listeners, OneSetOfAPodServesDns) {
+  auto pod = NewNetns();
+  auto bound = BindListeners(config::Config(), pod.get(), 2);
+  ASSERT_TRUE(bound) << bound.error().message();
+  const dns::Listeners& dns = bound->front().dns;
+  ASSERT_EQ(dns.udp.size(), 2u);
+  EXPECT_EQ(net::LocalEndpoint(dns.udp[0].get())->ToString(), "127.0.0.1:15053");
+  EXPECT_EQ(net::LocalEndpoint(dns.udp[1].get())->ToString(), "[::1]:15053");
+  EXPECT_EQ(net::LocalEndpoint(dns.tcp[0].get())->ToString(), "127.0.0.1:15053");
+  EXPECT_EQ(net::LocalEndpoint(dns.tcp[1].get())->ToString(), "[::1]:15053");
+  EXPECT_EQ(Option(dns.udp[0].get(), SOL_SOCKET, SO_MARK), 0x539);
+  EXPECT_EQ(Option(dns.tcp[1].get(), SOL_SOCKET, SO_MARK), 0x539);
+  EXPECT_TRUE(bound->back().dns.udp.empty());
+  EXPECT_TRUE(bound->back().dns.tcp.empty());
 }
 
 TEST(Listeners, TheMetadataCanSwitchDnsOff) {

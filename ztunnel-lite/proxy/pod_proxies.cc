@@ -115,8 +115,10 @@ Result<void> PodProxies::Impl::Start(const PodInfo& info, UniqueFd netns) {
   if (present != pods_.end()) Stop(info.uid);
 
   Entry entry{.pod = std::make_shared<Pod>(info, std::move(netns), *id, context_), .parts = {}};
+  // The first set also serves DNS, so that questions of different pods go to different workers.
+  size_t home = next_home_++;
   for (auto& listeners : *bound) {
-    WorkerThread& worker = *workers_[next_home_++ % workers_.size()];
+    WorkerThread& worker = *workers_[home++ % workers_.size()];
     auto proxy = std::make_shared<PodProxy>(worker, entry.pod, std::move(listeners));
     boost::asio::post(worker.io(), [proxy] { proxy->Serve(); });
     entry.parts.push_back({&worker, std::move(proxy)});
