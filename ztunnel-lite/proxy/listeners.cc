@@ -20,6 +20,11 @@ bool IsIpv6Enabled() {
   return static_cast<bool>(file >> disabled) && disabled == 0;
 }
 
+// A client may have its SYN answered by a listener that is closed before the last ACK comes: where
+// the kernel is told so, another listener of the port, a successor's, takes it over; else the
+// client is reset. A read-only /proc/sys leaves it at that.
+void LetSuccessorFinishHandshakes() { std::ofstream("/proc/sys/net/ipv4/tcp_migrate_req") << "1"; }
+
 Result<UniqueFd> Listen(const config::Config& config, net::Family family, uint16_t port) {
   net::ListenOptions options{.reuse_port = config.reuse_port,
                              .dual_stack = true,
@@ -110,6 +115,7 @@ Result<std::vector<Listeners>> BindListeners(const config::Config& config, int p
   if (!inside) return Fail(inside.error());
   auto family = config.ipv6 && IsIpv6Enabled() ? net::Family::kIpv6 : net::Family::kIpv4;
   int sets = config.reuse_port ? workers : 1;
+  if (config.reuse_port) LetSuccessorFinishHandshakes();
   std::vector<Listeners> bound;
   for (int i = 0; i < sets; ++i) {
     auto set = BindSet(config, family, i == 0 && ServesDns(config));

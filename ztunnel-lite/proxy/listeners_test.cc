@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include <fstream>
 
@@ -79,6 +80,34 @@ TEST(Listeners, AcceptedSocketsInheritWhatTheListenerHas) {
   EXPECT_EQ(Option(accepted.get(), IPPROTO_TCP, TCP_KEEPIDLE), 180);
   EXPECT_EQ(Option(accepted.get(), IPPROTO_TCP, TCP_KEEPCNT), 9);
   EXPECT_EQ(Option(accepted.get(), IPPROTO_TCP, TCP_USER_TIMEOUT), (180 + 9 * 180) * 1000);
+}
+
+// What a client's connection becomes whose handshake is not finished when its listener closes.
+void ExpectHandshakeMovesOn(const UniqueFd& pod, net::Family family) {
+  auto old_set = BindListeners(config::Config(), pod.get(), 1);
+  ASSERT_TRUE(old_set) << old_set.error().message();
+  // Makes the kernel pass over the client's last ACK, as a network does that is slow to bring it.
+  int seconds = 60;
+  int old_listener = old_set->front().outbound.get();
+  ASSERT_EQ(setsockopt(old_listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds)), 0);
+  auto client = net::InNetns(pod.get(), [&] { return net::MakeTcpSocket(family); });
+  ASSERT_TRUE(net::StartConnect(client->get(), {net::IpAddress::Loopback(family), kOutboundPort}));
+  auto successor = BindListeners(config::Config(), pod.get(), 1);
+  ASSERT_TRUE(successor) << successor.error().message();
+  old_set->clear();
+  ASSERT_EQ(send(client->get(), "x", 1, MSG_NOSIGNAL), 1);
+  pollfd waiting{.fd = successor->front().outbound.get(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(poll(&waiting, 1, 5000), 1) << "the client was reset";
+  UniqueFd accepted(accept4(successor->front().outbound.get(), nullptr, nullptr, 0));
+  char byte = 0;
+  EXPECT_EQ(recv(accepted.get(), &byte, 1, 0), 1);
+  EXPECT_EQ(byte, 'x');
+}
+
+TEST(Listeners, AHandshakeUnderWayIsFinishedByTheSuccessor) {
+  auto pod = NewNetns();
+  ExpectHandshakeMovesOn(pod, net::Family::kIpv4);
+  ExpectHandshakeMovesOn(pod, net::Family::kIpv6);
 }
 
 TEST(Listeners, APodWithoutIpv6IsServedOnIpv4) {
