@@ -32,6 +32,7 @@ class Lab:
         self.tunnels = tunnels  # another tunnel's command line for a node, None for ours
         self.folder = self.control = None
         self.nodes, self.pods, self.programs, self.captures = [], [], [], []
+        self.successors = []  # (network namespace, its port of the wire) of each
 
     def __enter__(self):
         try:
@@ -147,6 +148,23 @@ class Lab:
         run(["ip", "netns", "delete", pod.name])
         self.pods.remove(pod)
 
+    def add_successor(self, node):
+        """A second tunnel for the node's pods, started in a network namespace on the wire that is
+        its own: a tunnel that is a pod does not share its ports with its predecessor either."""
+        number = len(self.successors)
+        name, port = f"successor-{number}", f"wire-{number}"
+        self.successors.append((name, port))
+        run(["ip", "netns", "add", name])
+        run(["ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", name])
+        run(["ip", "link", "set", port, "master", "wire", "up"])
+        for command in (["ip", "link", "set", "lo", "up"], ["ip", "link", "set", "eth0", "up"],
+                        ["ip", "address", "add", f"172.16.77.{100 + number}/24", "dev", "eth0"]):
+            run(command, netns=NETNS + name)
+        program = Program(f"{name}-{node.name}", node.tunnel.arguments, self.log_folder,
+                          NETNS + name, node.tunnel.environment).start()
+        self.programs.append(program)
+        return program
+
     def tunnel_knows(self, node, text):
         """Whether the tunnel's config dump has the text (an address, a name, an identity)."""
         try:
@@ -237,11 +255,13 @@ class Lab:
             shutil.copytree(self.folder, os.path.join(keep, os.path.basename(self.folder)),
                             ignore=lambda f, names: [n for n in names if n.endswith(".sock")])
         # The wire first, by name: a namespace's own devices go some time after the namespace.
-        for device in [n.wire_port for n in self.nodes] + ["wire"]:
+        ports = [n.wire_port for n in self.nodes] + [port for _, port in self.successors]
+        for device in ports + ["wire"]:
             run(["ip", "link", "delete", device], check=False)
-        for name in [p.name for p in self.pods] + [n.name for n in self.nodes]:
+        for name in ([p.name for p in self.pods] + [n.name for n in self.nodes]
+                     + [name for name, _ in self.successors]):
             if os.path.exists(NETNS + name):
                 run(["ip", "netns", "delete", name], check=False)
-        self.pods, self.captures = [], []
+        self.pods, self.captures, self.successors = [], [], []
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)

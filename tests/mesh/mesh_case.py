@@ -15,6 +15,8 @@ class MeshCase(unittest.TestCase):
     main_plugin = "ptp"
     environment = {}
     tunnels = (None, None)
+    # Where ours differs from the tunnel it stands in for, on purpose: {name: reason}.
+    differences = {}
 
     @classmethod
     def setUpClass(cls):
@@ -73,6 +75,13 @@ class MeshCase(unittest.TestCase):
             print(f"--- logs after {self.id()}\n{self.lab.logs()}", file=sys.stderr)
         return outcome
 
+    def peer_differs(self, name):
+        """Whether the tunnel under test is another one, so that the named difference holds."""
+        reason = self.differences[name]
+        if other_tunnel():
+            print(f"{self.id()}: differs on purpose: {name}: {reason}")
+        return other_tunnel()
+
     def secret(self):
         return f"secret-{os.urandom(8).hex()}"
 
@@ -81,6 +90,11 @@ class MeshCase(unittest.TestCase):
         secret, capture = self.secret(), self.lab.capture()
         answer = pod.app("ask", host, port, secret, check=False).stdout
         return secret, answer, self.lab.stop_capture(capture)
+
+
+def other_tunnel():
+    """Whether AMBIT_TUNNEL_UNDER_TEST has put another tunnel in the place of ours."""
+    return bool(os.environ.get("AMBIT_TUNNEL_UNDER_TEST"))
 
 
 def main():

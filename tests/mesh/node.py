@@ -43,6 +43,21 @@ def find_cnitool():
     raise LabError("cnitool is not there: install/deps.sh run")
 
 
+def http_get(netns, port, path, seconds=5.0):
+    """(status, body) of a plain HTTP GET to 127.0.0.1:port inside the network namespace."""
+    def connect():
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+        connection.connect()
+        return connection
+    connection = isolation.in_netns(netns, connect)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
+    finally:
+        connection.close()
+
+
 class Node:
     """A network namespace with the programs of one node. number: 1 or 2."""
 
@@ -125,17 +140,7 @@ class Node:
 
     def get(self, port, path, seconds=5.0):
         """(status, body) of a plain HTTP GET to 127.0.0.1:port inside the node."""
-        def connect():
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
-            connection.connect()
-            return connection
-        connection = isolation.in_netns(self.netns, connect)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode(errors="replace")
-        finally:
-            connection.close()
+        return http_get(self.netns, port, path, seconds)
 
     def tunnel_ready(self):
         try:
