@@ -42,9 +42,21 @@ void PlainRelay::Abort(Error reason) {
   Finish(std::unexpected(std::move(reason)));
 }
 
+void PlainRelay::HandOn() {
+  if (finished_) return;
+  handing_on_ = true;
+  HandOnIfEmpty();
+}
+
+// What waits in a pipe has left its socket for good.
+void PlainRelay::HandOnIfEmpty() {
+  if (up_.in_pipe == 0 && down_.in_pipe == 0) Finish({});
+}
+
 void PlainRelay::Pump(Direction& direction) {
   for (int round = 0; round < kRounds; ++round) {
     if (finished_ || direction.done) return;
+    if (handing_on_ && direction.in_pipe == 0) return HandOnIfEmpty();
     if (direction.in_pipe == 0 && !Fill(direction)) return;
     if (!Drain(direction)) return;
   }
@@ -112,6 +124,10 @@ void PlainRelay::Finish(Result<void> outcome) {
   finished_ = true;
   progress_.result.outcome = std::move(outcome);
   progress_.Stop();
+  if (handing_on_ && progress_.result.outcome) {
+    progress_.result.app = client_.Release();
+    progress_.result.upstream = upstream_.Release();
+  }
   client_.Close();
   upstream_.Close();
   done_.Set();

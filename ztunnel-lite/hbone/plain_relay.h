@@ -14,13 +14,14 @@
 namespace ambit::hbone {
 
 // Two TCP sockets joined by splice(2); a direction holds a pipe only while bytes wait in it.
-class PlainRelay final : public std::enable_shared_from_this<PlainRelay> {
+class PlainRelay final : public RunningRelay, public std::enable_shared_from_this<PlainRelay> {
  public:
   PlainRelay(Worker& worker, UniqueFd client, UniqueFd upstream, RelayOptions options);
 
   void Start();
   // Both sockets are reset.
-  void Abort(Error reason);
+  void Abort(Error reason) override;
+  void HandOn() override;
   Completion& done() { return done_; }
   RelayResult TakeResult() { return std::move(progress_.result); }
 
@@ -39,6 +40,7 @@ class PlainRelay final : public std::enable_shared_from_this<PlainRelay> {
   bool Fill(Direction& direction);
   bool Drain(Direction& direction);
   void End(Direction& direction);
+  void HandOnIfEmpty();
   void Finish(Result<void> outcome);
 
   Worker& worker_;
@@ -48,6 +50,7 @@ class PlainRelay final : public std::enable_shared_from_this<PlainRelay> {
   Completion done_;
   Direction up_;
   Direction down_;
+  bool handing_on_ = false;
   bool finished_ = false;
 };
 

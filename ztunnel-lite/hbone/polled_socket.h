@@ -35,6 +35,8 @@ class PolledSocket {
     Wait(boost::asio::posix::stream_descriptor::wait_error, &PolledSocket::watching_,
          std::move(callback));
   }
+  // Like Close, with the socket left open and the caller's.
+  UniqueFd Release() { return UniqueFd(descriptor_.release()); }
   void Close() {
     boost::system::error_code ignored;
     descriptor_.close(ignored);

@@ -10,12 +10,20 @@ RelayControl::RelayControl() = default;
 RelayControl::~RelayControl() = default;
 
 void RelayControl::Cancel(Error reason) {
-  if (cancel_) cancel_(std::move(reason));
+  if (auto relay = relay_.lock()) relay->Abort(std::move(reason));
+}
+
+void RelayControl::ExpectHandOn(bool expected) {
+  if (auto relay = relay_.lock()) relay->ExpectHandOn(expected);
+}
+
+void RelayControl::HandOn() {
+  if (auto relay = relay_.lock()) relay->HandOn();
 }
 
 struct RelayAccess {
-  static void Set(RelayControl& control, std::function<void(Error)> cancel) {
-    control.cancel_ = std::move(cancel);
+  static void Set(RelayControl& control, std::weak_ptr<RunningRelay> relay) {
+    control.relay_ = std::move(relay);
   }
 };
 
@@ -23,12 +31,10 @@ namespace {
 
 template <typename Relay>
 boost::asio::awaitable<RelayResult> Run(std::shared_ptr<Relay> relay, RelayControl& control) {
-  RelayAccess::Set(control, [weak = std::weak_ptr<Relay>(relay)](Error reason) {
-    if (auto running = weak.lock()) running->Abort(std::move(reason));
-  });
+  RelayAccess::Set(control, relay);
   relay->Start();
   co_await relay->done().Wait();
-  RelayAccess::Set(control, nullptr);
+  RelayAccess::Set(control, {});
   // Only a cancelled wait comes back early; a relay that has ended ignores this.
   relay->Abort(Error(ErrorCode::kCancelled, "the relay was cancelled"));
   co_return relay->TakeResult();

@@ -10,6 +10,15 @@
 
 namespace ambit::hbone {
 
+// What a RelayControl may ask of a relay.
+class RunningRelay {
+ public:
+  virtual ~RunningRelay() = default;
+  virtual void Abort(Error reason) = 0;
+  virtual void ExpectHandOn(bool) {}
+  virtual void HandOn() = 0;
+};
+
 // What both kinds of relay keep of a connection: the bytes moved, who is told of them, and how long
 // a half-closed connection may be silent.
 class RelayProgress {

@@ -43,6 +43,23 @@ void StreamRelay::Abort(Error reason) {
   Finish(std::unexpected(std::move(reason)));
 }
 
+void StreamRelay::ExpectHandOn(bool expected) {
+  if (finished_) return;
+  expecting_ = expected;
+  if (expected || !std::exchange(fin_withheld_, false)) return;
+  shutdown(app_.fd(), SHUT_WR);
+  FinishIfDone();
+}
+
+void StreamRelay::HandOn() {
+  if (finished_ || std::exchange(handing_on_, true)) return;
+  expecting_ = true;
+  if (!std::exchange(app_ended_, true)) stream_->End();
+  if (finished_) return;
+  WatchApp();
+  FinishIfDone();
+}
+
 void StreamRelay::PumpFromApp() {
   for (int round = 0; round < kReadRounds && !app_ended_ && !finished_; ++round) {
     const size_t room = std::min(stream_->Writable(), kReadBytes);
@@ -121,7 +138,8 @@ size_t StreamRelay::OnData(std::span<const iovec> chunks) {
 
 void StreamRelay::OnEnd() {
   to_done_ = true;
-  shutdown(app_.fd(), SHUT_WR);
+  fin_withheld_ = expecting_;
+  if (!fin_withheld_) shutdown(app_.fd(), SHUT_WR);
   HalfClosed();
   FinishIfDone();
 }
@@ -135,6 +153,7 @@ void StreamRelay::OnEndSent() {
 void StreamRelay::OnStopped() {
   app_ended_ = true;
   from_done_ = true;
+  stopped_ = true;
   FinishIfDone();
 }
 
@@ -150,6 +169,7 @@ void StreamRelay::HalfClosed() {
 }
 
 void StreamRelay::FinishIfDone() {
+  if (fin_withheld_ && !handing_on_) return;
   if (from_done_ && to_done_) Finish({});
 }
 
@@ -159,6 +179,7 @@ void StreamRelay::Finish(Result<void> outcome) {
   progress_.result.outcome = std::move(outcome);
   stream_->Attach(nullptr);
   progress_.Stop();
+  if (handing_on_ && !stopped_ && progress_.result.outcome) progress_.result.app = app_.Release();
   app_.Close();
   done_.Set();
 }

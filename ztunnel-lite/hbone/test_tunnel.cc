@@ -167,9 +167,10 @@ asio::awaitable<void> TestTunnel::Answer(std::unique_ptr<ConnectCall> call) {
   changed_.notify_all();
   StreamPtr stream = call->Accept("k8s.namespace.name=default");
   call.reset();
-  RelayControl control;
+  auto control = std::make_shared<RelayControl>();
+  last_server_control_ = control;
   RelayResult result = co_await RelayStream(server_thread_.worker(), std::move(stream),
-                                            std::move(app.far), {}, control);
+                                            std::move(app.far), {}, *control);
   {
     std::lock_guard lock(mutex_);
     server_results_.push_back(std::move(result));

@@ -69,6 +69,8 @@ class TestTunnel {
   // Runs on the worker of that side and waits.
   void OnClient(const std::function<void(ClientTunnel&)>& work);
   void OnServer(const std::function<void(ServerTunnel&)>& work);
+  // Of the newest connection; used by OnServer only.
+  RelayControl& last_server_control() { return *last_server_control_; }
   std::future<Result<void>>& server_ended() { return server_ended_; }
   WorkerThread& client_thread() { return client_thread_; }
   WorkerThread& server_thread() { return server_thread_; }
@@ -91,6 +93,7 @@ class TestTunnel {
   std::deque<UniqueFd> server_apps_;
   std::deque<RelayResult> server_results_;
   ConnectRequest last_request_;
+  std::shared_ptr<RelayControl> last_server_control_;
   // Last, so that they end first: what runs on them uses the members above.
   WorkerThread client_thread_;
   WorkerThread server_thread_;

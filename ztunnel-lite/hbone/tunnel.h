@@ -128,22 +128,41 @@ struct RelayOptions {
 struct RelayResult {
   uint64_t from_app = 0;
   uint64_t to_app = 0;
+  // Of a relay that was asked to hand on and ended with success: the app's socket (of a plaintext
+  // relay the client's and the upstream's), with what it has not read still in it.
+  UniqueFd app;
+  UniqueFd upstream;
   // A clean end of both directions, otherwise what ended it; a reset of the app or of the stream
   // has been passed on as a reset.
   Result<void> outcome;
 };
 
-// Cancels a relay from outside; at most one relay at a time uses it. Same thread.
+class RunningRelay;
+
+// Ends a relay from outside; at most one relay at a time uses it. Same thread. Without a relay both
+// calls do nothing.
 class RelayControl {
  public:
   RelayControl();
   ~RelayControl();
   // The relay ends with `reason`; app and stream are reset.
   void Cancel(Error reason);
+  // From now on the peer's END_STREAM may mean that it hands on: the app gets no FIN for it. To be
+  // said before the peer is asked to; `false` takes it back, and the FIN follows. The plaintext
+  // relay has no peer.
+  void ExpectHandOn(bool expected);
+  // The relay ends between two bytes with its app's socket open, in RelayResult::app, so that
+  // another one can go on with it: it reads no more, and what it holds arrives first.
+  // Of a stream: END_STREAM follows what was read from the app, and the relay ends once the peer's
+  // has come. Both ends must have agreed on it: one that does not expect it passes END_STREAM on as
+  // a FIN. An app's own FIN is read again by the next relay, and a FIN sent to it twice is one. A
+  // peer that never answers: Cancel. Bytes that the peer refused (RST_STREAM with NO_ERROR) are
+  // lost: no socket then.
+  void HandOn();
 
  private:
   friend struct RelayAccess;
-  std::function<void(Error)> cancel_;
+  std::weak_ptr<RunningRelay> relay_;
 };
 
 // Copies both ways between a stream and an app's TCP socket until both directions have ended; a
