@@ -14,6 +14,7 @@
 #include "ztunnel-lite/admin/servers.h"
 #include "ztunnel-lite/dns/resolv_conf.h"
 #include "ztunnel-lite/identity/ca/ca_client.h"
+#include "ztunnel-lite/local/source.h"
 #include "ztunnel-lite/pod_lifecycle.h"
 #include "ztunnel-lite/snapshot_of.h"
 #include "ztunnel-lite/telemetry/traffic_meter.h"
@@ -115,6 +116,7 @@ class App::Impl {
   std::unique_ptr<PodLifecycle> lifecycle_;
   std::unique_ptr<zds::PodSet> pods_;
   std::unique_ptr<admin::Servers> servers_;
+  std::unique_ptr<local::Source> local_;
   std::unique_ptr<xds::Client> xds_;
   std::unique_ptr<zds::Client> zds_;
   bool stopping_ = false;
@@ -160,7 +162,9 @@ Result<void> App::Impl::Start() {
   proxies_ = std::move(*proxies);
   lifecycle_ = std::make_unique<PodLifecycle>(config_, mesh_, credentials_, *proxies_);
   pods_ = std::make_unique<zds::PodSet>(*lifecycle_, readiness_, metrics_);
-  auto snapshot = [this] { return SnapshotOf(config_, mesh_, credentials_, *pods_, traffic_); };
+  auto snapshot = [this] {
+    return SnapshotOf(config_, mesh_, credentials_, *pods_, traffic_, local_.get());
+  };
   admin::AdminContext admin{snapshot, [this] { RequestStop(); }, log_, config_.log_filter};
   auto servers = admin::Servers::Start({config_, control_, readiness_, metrics_, std::move(admin)});
   if (!servers) return std::unexpected(servers.error());
@@ -171,6 +175,9 @@ Result<void> App::Impl::Start() {
 }
 
 Result<void> App::Impl::StartControlPlane() {
+  auto local = local::Source::Start({config_, mesh_, control_, log_});
+  if (!local) return std::unexpected(local.error());
+  local_ = std::move(*local);
   if (config_.xds_address.empty()) {
     OnSynced();
     return {};

@@ -23,7 +23,7 @@ admin::CertificateState StateOf(const identity::CredentialCache::Status& status)
 
 admin::Snapshot SnapshotOf(const config::Config& config, const state::MeshState& mesh,
                            const identity::CredentialCache& credentials, const zds::PodSet& pods,
-                           const telemetry::TrafficMeter& traffic) {
+                           const telemetry::TrafficMeter& traffic, const local::Source* local) {
   admin::Snapshot out;
   out.config = config;
   out.workloads = mesh.AllWorkloads();
@@ -31,6 +31,11 @@ admin::Snapshot SnapshotOf(const config::Config& config, const state::MeshState&
   out.policies = mesh.AllPolicies();
   for (const auto& service : out.services) {
     out.endpoints[service->Key()] = mesh.EndpointsOf(*service);
+  }
+  out.staged_endpoints = mesh.StagedEndpoints();
+  if (local != nullptr) {
+    const local::Resources& loaded = local->loaded();
+    out.static_config = {loaded.workloads, loaded.services, loaded.policies};
   }
   for (const auto& status : credentials.List()) out.certificates.push_back(StateOf(status));
   for (const auto& [uid, entry] : pods.List()) {

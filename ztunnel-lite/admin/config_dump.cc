@@ -213,6 +213,33 @@ Json PolicyJson(const state::Policy& policy) {
   return out;
 }
 
+// In the form in which a local file is written.
+Json StaticJson(const Snapshot& snapshot) {
+  const StaticConfig& config = snapshot.static_config;
+  Json out = {
+      {"workloads", Json::array()}, {"policies", Json::array()}, {"services", Json::array()}};
+  for (const auto& workload : config.workloads) {
+    Json one = WorkloadJson(*workload);
+    one["services"] = Json::object();
+    for (const auto& [key, ports] : workload->services) one["services"][key] = PortsJson(ports);
+    out["workloads"].push_back(std::move(one));
+  }
+  for (const auto& policy : config.policies) out["policies"].push_back(PolicyJson(*policy));
+  for (const auto& service : config.services) {
+    out["services"].push_back(ServiceJson(*service, snapshot));
+    out["services"].back().erase("endpoints");  // they are said with the workloads
+  }
+  return out;
+}
+
+Json StagedJson(const Snapshot& snapshot) {
+  Json out = Json::object();
+  for (const auto& [key, endpoints] : snapshot.staged_endpoints) {
+    out[key] = EndpointsJson(endpoints);
+  }
+  return out;
+}
+
 std::string TimeText(std::chrono::system_clock::time_point time) {
   std::time_t seconds = std::chrono::system_clock::to_time_t(time);
   std::tm parts{};
@@ -333,6 +360,8 @@ std::string ConfigDump(const Snapshot& snapshot) {
   }
   out["policies"] = Json::array();
   for (const auto& policy : snapshot.policies) out["policies"].push_back(PolicyJson(*policy));
+  out["staticConfig"] = StaticJson(snapshot);
+  out["stagedServices"] = StagedJson(snapshot);
   out["certificates"] = Json::array();
   for (const auto& certificate : snapshot.certificates) {
     out["certificates"].push_back({{"identity", certificate.identity},

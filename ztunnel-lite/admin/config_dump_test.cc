@@ -76,6 +76,31 @@ TEST(ConfigDump, ShowsAPolicyWithItsRules) {
       "dryRun": false})"));
 }
 
+TEST(ConfigDump, ShowsALocalFileAsItIsWritten) {
+  state::Service service;
+  service.ns = "default";
+  service.hostname = "web.default.svc";
+  Snapshot snapshot;
+  snapshot.static_config = {{std::make_shared<const state::Workload>(Pod())},
+                            {std::make_shared<const state::Service>(service)},
+                            {std::make_shared<const state::Policy>()}};
+  Json shown = Dump(snapshot)["staticConfig"];
+  EXPECT_EQ(shown["workloads"][0]["services"],
+            Json::parse(R"({"default/web.default.svc": {"80": 8080}})"));
+  EXPECT_FALSE(shown["services"][0].contains("endpoints"));
+  EXPECT_EQ(shown["policies"].size(), 1u);
+}
+
+TEST(ConfigDump, ShowsEndpointsWhoseServiceHasNotCome) {
+  Snapshot snapshot;
+  EXPECT_EQ(Dump(snapshot)["stagedServices"], Json::object());
+  snapshot.staged_endpoints["default/web.default.svc"] = {
+      {std::make_shared<const state::Workload>(Pod()), {{80, 8080}}}};
+  EXPECT_EQ(Dump(snapshot)["stagedServices"], Json::parse(R"({"default/web.default.svc": {
+      "Kubernetes//Pod/default/web": {"workloadUid": "Kubernetes//Pod/default/web",
+          "port": {"80": 8080}, "status": "Healthy"}}})"));
+}
+
 TEST(ConfigDump, ShowsCertificatesAndPods) {
   Snapshot snapshot;
   identity::CertificateFacts facts;

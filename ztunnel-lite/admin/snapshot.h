@@ -23,11 +23,21 @@ struct PodState {
   std::string name, ns, service_account;
 };
 
+// What a local file says, beside the control plane.
+struct StaticConfig {
+  std::vector<state::WorkloadPtr> workloads;
+  std::vector<state::ServicePtr> services;
+  std::vector<state::PolicyPtr> policies;
+};
+
 struct Snapshot {
   std::vector<state::WorkloadPtr> workloads;
   std::vector<state::ServicePtr> services;
   std::map<std::string, std::vector<state::ServiceEndpoint>> endpoints;  // by Service::Key()
+  // Of services that have not come yet.
+  std::map<std::string, std::vector<state::ServiceEndpoint>> staged_endpoints;
   std::vector<state::PolicyPtr> policies;
+  StaticConfig static_config;
   std::vector<CertificateState> certificates;
   std::map<std::string, PodState> pods;                // by Kubernetes uid
   std::vector<telemetry::OpenConnection> connections;  // of all pods

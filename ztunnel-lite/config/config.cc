@@ -89,8 +89,6 @@ void RefuseUnsupported(Reader& reader) {
   }
   const std::pair<const char*, const char*> unsupported[] = {
       {"CRL_PATH", "certificate revocation lists are not supported"},
-      {"LOCAL_XDS_PATH", "a local configuration file is not supported; run ambit-control instead"},
-      {"LOCAL_XDS", "local configuration is not supported; run ambit-control instead"},
   };
   for (const auto& [name, why] : unsupported) {
     if (!environment.Text(name, "").empty()) reader.Refuse(name, why);
@@ -156,6 +154,11 @@ void ReadControlPlane(Reader& reader, Config& out) {
   reader.Time("SECRET_TTL", out.secret_ttl);
   out.xds_headers = HeadersWithPrefix(environment, "XDS_HEADER_");
   out.ca_headers = HeadersWithPrefix(environment, "CA_HEADER_");
+  reader.Text("LOCAL_XDS_PATH", out.local_xds_path);
+  reader.Text("LOCAL_XDS", out.local_xds);
+  if (!out.local_xds_path.empty() && !out.local_xds.empty()) {
+    reader.Refuse("LOCAL_XDS_PATH", "LOCAL_XDS is set too; only one of them is accepted");
+  }
   std::string token = environment.Text("AUTH_TOKEN", kDefaultToken);
   std::error_code ignored;
   if (std::filesystem::exists(token, ignored)) {

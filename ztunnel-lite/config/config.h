@@ -30,6 +30,9 @@ struct Config {
   std::string auth_token_literal;  // used where no path is set
   std::chrono::milliseconds secret_ttl{std::chrono::hours(24)};
 
+  // Resources beside those of the control plane: a file, or its text. At most one is set.
+  std::string local_xds_path, local_xds;
+
   // Pods
   std::string zds_path = "/var/run/ztunnel/ztunnel.sock";
   uint32_t packet_mark = 0x539;

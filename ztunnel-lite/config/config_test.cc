@@ -73,6 +73,14 @@ TEST(Config, AMalformedValueIsAnErrorThatNamesTheVariable) {
   }
 }
 
+TEST(Config, ALocalFileIsNamedOrGivenButNotBoth) {
+  EXPECT_EQ(From({{"LOCAL_XDS_PATH", "/f"}})->local_xds_path, "/f");
+  EXPECT_EQ(From({{"LOCAL_XDS", "workloads: []"}})->local_xds, "workloads: []");
+  auto both = From({{"LOCAL_XDS_PATH", "/f"}, {"LOCAL_XDS", "x"}});
+  ASSERT_FALSE(both.has_value());
+  EXPECT_THAT(both.error().message(), HasSubstr("LOCAL_XDS_PATH=\"/f\": LOCAL_XDS is set too"));
+}
+
 TEST(Config, AnExistingTokenIsAFileAndAnyOtherIsTheTokenItself) {
   auto file = From({{"AUTH_TOKEN", "/etc/passwd"}});
   EXPECT_EQ(file->auth_token_path, "/etc/passwd");

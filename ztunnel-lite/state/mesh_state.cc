@@ -93,6 +93,23 @@ ServicePtr MeshState::FindService(const NamespacedHostname& key) const {
   return tables_->services.Find(key.ns + "/" + key.hostname);
 }
 
+PolicyPtr MeshState::FindPolicy(const std::string& resource_name) const {
+  std::shared_lock lock(tables_->mutex);
+  return tables_->policies.Find(resource_name);
+}
+
+std::map<std::string, std::vector<ServiceEndpoint>> MeshState::StagedEndpoints() const {
+  std::map<std::string, std::vector<ServiceEndpoint>> out;
+  std::shared_lock lock(tables_->mutex);
+  tables_->services.VisitStaged(
+      [&out](const std::string& key, std::span<const EndpointView> endpoints) {
+        for (const auto& endpoint : endpoints) {
+          out[key].push_back({endpoint.workload, *endpoint.ports});
+        }
+      });
+  return out;
+}
+
 std::vector<ServiceEndpoint> MeshState::EndpointsOf(const Service& service) const {
   std::vector<ServiceEndpoint> out;
   VisitEndpoints(service, [&](std::span<const EndpointView> endpoints) {

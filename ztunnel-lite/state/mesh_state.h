@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -44,6 +45,7 @@ class MeshState {
   ServicePtr FindServiceByAddress(const NetworkAddress& address) const;
   ServicePtr FindServiceByHostname(const std::string& hostname, const std::string& client_ns) const;
   ServicePtr FindService(const NamespacedHostname& key) const;
+  PolicyPtr FindPolicy(const std::string& resource_name) const;
   // A workload that has a hostname of its own, as waypoint and gateway references name it.
   WorkloadPtr FindWorkloadByHostname(const NamespacedHostname& key) const;
   // Endpoints that the health policy allows.
@@ -71,6 +73,8 @@ class MeshState {
   void VisitNames(const std::function<void(const NameView&)>& visit) const;
   // Whether the workload is an endpoint of the service, healthy or not.
   bool HasEndpoint(const Service& service, const std::string& workload_uid) const;
+  // Endpoints whose service has not come yet, by the service's key.
+  std::map<std::string, std::vector<ServiceEndpoint>> StagedEndpoints() const;
   // Global ones, those of the workload's namespace, and those it names.
   std::vector<PolicyPtr> PoliciesFor(const Workload& workload) const;
   std::vector<WorkloadPtr> AllWorkloads() const;

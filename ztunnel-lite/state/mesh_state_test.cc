@@ -66,6 +66,20 @@ TEST(MeshState, AnAddressFollowsItsWorkloadThroughChangeAndRemoval) {
   EXPECT_THAT(mesh.AllWorkloads(), IsEmpty());
 }
 
+TEST(MeshState, EndpointsAreStagedUntilTheirServiceComes) {
+  MeshState mesh;
+  Workload pod = Pod("a", "10.0.0.1");
+  pod.services[Web().Key()] = {{80, 8080}};
+  mesh.Upsert(Share(pod));
+  auto staged = mesh.StagedEndpoints();
+  ASSERT_EQ(staged.size(), 1u);
+  EXPECT_EQ(staged.at(Web().Key()).at(0).workload->uid, pod.uid);
+  mesh.Upsert(Share(Web()));
+  EXPECT_THAT(mesh.StagedEndpoints(), IsEmpty());
+  mesh.RemoveAddress(Web().Key());
+  EXPECT_THAT(mesh.StagedEndpoints(), SizeIs(1));
+}
+
 TEST(MeshState, OfWorkloadsWithOneAddressThePodWithHboneWinsThenTheNewest) {
   MeshState mesh;
   Workload hbone_pod = Pod("hbone", "10.0.0.1");

@@ -26,6 +26,11 @@ bool PolicyTable::Remove(const std::string& resource_name) {
   return true;
 }
 
+PolicyPtr PolicyTable::Find(const std::string& resource_name) const {
+  auto found = by_name_.find(resource_name);
+  return found == by_name_.end() ? nullptr : found->second;
+}
+
 std::vector<PolicyPtr> PolicyTable::For(const Workload& workload) const {
   std::vector<PolicyPtr> out;
   out.reserve(global_.size() + workload.authorization_policies.size());

@@ -15,6 +15,7 @@ class PolicyTable {
  public:
   void Insert(PolicyPtr policy);
   bool Remove(const std::string& resource_name);
+  PolicyPtr Find(const std::string& resource_name) const;
   // In the order of their names, so that verdicts name the same policy each time.
   std::vector<PolicyPtr> For(const Workload& workload) const;
   std::vector<PolicyPtr> All() const;

@@ -177,6 +177,13 @@ bool ServiceTable::HasEndpoint(const std::string& key, const std::string& worklo
   return found != by_key_.end() && found->second.places.contains(workload_uid);
 }
 
+void ServiceTable::VisitStaged(
+    const std::function<void(const std::string& key, std::span<const EndpointView>)>& visit) const {
+  for (const auto& [key, entry] : by_key_) {
+    if (!entry.service) visit(key, entry.endpoints);
+  }
+}
+
 std::vector<ServicePtr> ServiceTable::All() const {
   std::vector<ServicePtr> out;
   for (const auto& [key, entry] : by_key_) {

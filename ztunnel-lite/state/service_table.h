@@ -37,6 +37,9 @@ class ServiceTable {
   std::span<const EndpointView> Endpoints(const std::string& key) const;
   bool HasEndpoint(const std::string& key, const std::string& workload_uid) const;
   std::vector<ServicePtr> All() const;
+  // Services that only their endpoints speak of.
+  void VisitStaged(const std::function<void(const std::string& key, std::span<const EndpointView>)>&
+                       visit) const;
 
  private:
   using Bucket = std::vector<ServicePtr>;
