@@ -114,7 +114,7 @@ RbacVerdict Authorize(const std::vector<state::PolicyPtr>& policies,
   }
   if (verdict.allowed && enforced.any && !enforced.matched) {
     verdict.allowed = false;
-    verdict.reason = "allow policies exist, but none matched";
+    verdict.reason = "allow policies exist, but none allowed";
   }
   return verdict;
 }

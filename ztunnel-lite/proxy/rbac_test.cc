@@ -139,7 +139,7 @@ TEST(Rbac, WithAllowPoliciesOneHasToMatch) {
   auto wrong = Make(PolicyAction::kAllow, {{{Port(81)}}});
   auto verdict = Authorize({wrong}, Connection(true));
   EXPECT_FALSE(verdict.allowed);
-  EXPECT_THAT(verdict.reason, HasSubstr("allow policies exist, but none matched"));
+  EXPECT_THAT(verdict.reason, HasSubstr("allow policies exist, but none allowed"));
   EXPECT_TRUE(
       Authorize({wrong, Make(PolicyAction::kAllow, {{{Port(80)}}})}, Connection(true)).allowed);
   EXPECT_FALSE(Authorize({Make(PolicyAction::kAllow, {})}, Connection(true)).allowed);
