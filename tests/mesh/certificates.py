@@ -68,3 +68,12 @@ def client_context(certificate=None, version=ssl.TLSVersion.TLSv1_3):
     if certificate:
         context.load_cert_chain(*certificate)
     return context
+
+
+def server_context(certificate):
+    """Of an HBONE server that asks no client for a certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["h2"])
+    context.load_cert_chain(*certificate)
+    return context

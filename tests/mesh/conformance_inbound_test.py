@@ -6,7 +6,7 @@ import os
 
 import mesh_case
 from certificates import Authority, client_context
-from hbone_client import Tunnel, authority_of
+from hbone_peer import Tunnel, authority_of
 from mesh_case import MeshCase
 from mesh_objects import one_rule, serves
 from program import wait_until

@@ -129,8 +129,10 @@ boost::asio::awaitable<Outcome<PodProxy::TunnelStream>> PodProxy::OpenTunnelStre
       co_return TunnelStream{std::move(*lease), std::move(opened->stream)};
     }
     // A tunnel that worked and ended at this moment (GOAWAY, idle, restart of the peer) says
-    // nothing of the peer, and no byte of the app has been sent.
-    bool stale = lease->proven() && !lease->tunnel().usable();
+    // nothing of the peer, nor does one that was taken by a server on its way out; and no byte of
+    // the app has been sent.
+    bool orderly = opened.error().code() == ErrorCode::kUnavailable;
+    bool stale = (lease->proven() || orderly) && !lease->tunnel().usable();
     if (!stale || again || connection.cut()) co_return FailAt(Stage::kAnswer, opened.error());
   }
 }

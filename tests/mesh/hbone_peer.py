@@ -1,5 +1,7 @@
-"""An HBONE client whose every header is the test's own."""
+"""An HBONE client whose every header is the test's own, and a server that says what a test wants."""
+import socket
 import ssl
+import threading
 
 from h2_library import h2
 
@@ -79,3 +81,55 @@ class Tunnel:
             elif isinstance(event, (h2.events.StreamEnded, h2.events.StreamReset)):
                 raise ConnectionError(f"the stream has ended after {got}")
         return got.decode().rstrip()
+
+
+class Server:
+    """Port 15008 of an uncaptured pod; echoes streams. The first `goaways` connections hear,
+    together with the server's SETTINGS, that it takes no stream."""
+
+    def __init__(self, pod, context, goaways=0, port=15008):
+        self.context, self.goaways, self.connections = context, goaways, 0
+        self.listener = pod.socket(socket.AF_INET6)
+        self.listener.bind(("::", port))
+        self.listener.listen(64)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                raw, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(raw, self.connections <= self.goaways),
+                             daemon=True).start()
+
+    def _serve(self, raw, goaway):
+        connection = h2.connection.H2Connection(h2.config.H2Configuration(
+            client_side=False, validate_inbound_headers=False, validate_outbound_headers=False))
+        try:
+            with self.context.wrap_socket(raw, server_side=True) as tls:
+                connection.initiate_connection()
+                if goaway:
+                    connection.close_connection(last_stream_id=0)
+                tls.sendall(connection.data_to_send())
+                while data := tls.recv(65536):
+                    if not goaway:
+                        self._answer(connection, connection.receive_data(data))
+                        tls.sendall(connection.data_to_send())
+        except (OSError, h2.exceptions.ProtocolError):
+            pass
+
+    @staticmethod
+    def _answer(connection, events):
+        for event in events:
+            if isinstance(event, h2.events.RequestReceived):
+                connection.send_headers(event.stream_id, [(":status", "200")])
+            elif isinstance(event, h2.events.DataReceived):
+                connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                connection.send_data(event.stream_id, event.data)
+            elif isinstance(event, h2.events.StreamEnded):
+                connection.end_stream(event.stream_id)
