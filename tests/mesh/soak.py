@@ -50,6 +50,7 @@ def environment():
             "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:"
                             f"suppressions={ROOT}/tests/tsan.supp",
             "AMBIENT_DNS_CAPTURE": "true", "POOL_UNUSED_RELEASE_TIMEOUT": "2s",
+            "AMBIT_SERIES_KEEP": "60s",
             "CONNECTION_TERMINATION_DEADLINE": f"{DEADLINE_SECONDS}s"}
 
 
