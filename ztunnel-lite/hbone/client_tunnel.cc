@@ -65,23 +65,41 @@ class Client final : public ClientTunnel {
   uint32_t peer_max_streams() const override { return connection_->h2().peer_max_streams(); }
   const std::string& peer_identity() const override { return connection_->peer_identity(); }
   void Close() override { connection_->Close(); }
+  asio::awaitable<void> WaitClosed(std::chrono::milliseconds limit) override {
+    auto connection = connection_;
+    co_await connection->transport().WaitClosed(limit);
+  }
 
  private:
   std::shared_ptr<Connection> connection_;
 };
 
-}  // namespace
-
-asio::awaitable<Result<std::shared_ptr<ClientTunnel>>> ClientTunnel::Establish(
-    Worker& worker, UniqueFd tcp, tls::CredentialPtr credential,
+asio::awaitable<Result<std::shared_ptr<ClientTunnel>>> EstablishOn(
+    Worker& worker, std::unique_ptr<Transport> transport, tls::CredentialPtr credential,
     std::vector<std::string> expected_sans, Settings settings) {
-  auto connection = std::make_shared<Connection>(worker, std::move(tcp), settings);
+  auto connection = std::make_shared<Connection>(worker, std::move(transport), settings);
   auto session =
       tls::SslSession::Client(std::move(credential), std::move(expected_sans), *connection);
   if (!session) co_return std::unexpected(session.error());
   auto ready = co_await connection->Establish(H2Session::Role::kClient, std::move(*session), {});
   if (!ready) co_return std::unexpected(ready.error());
   co_return std::make_shared<Client>(std::move(connection));
+}
+
+}  // namespace
+
+asio::awaitable<Result<std::shared_ptr<ClientTunnel>>> ClientTunnel::Establish(
+    Worker& worker, UniqueFd tcp, tls::CredentialPtr credential,
+    std::vector<std::string> expected_sans, Settings settings) {
+  return EstablishOn(worker, MakeSocketTransport(worker, std::move(tcp)), std::move(credential),
+                     std::move(expected_sans), settings);
+}
+
+asio::awaitable<Result<std::shared_ptr<ClientTunnel>>> ClientTunnel::EstablishInside(
+    Worker& worker, StreamPtr outer, tls::CredentialPtr credential,
+    std::vector<std::string> expected_sans, Settings settings) {
+  return EstablishOn(worker, MakeStreamTransport(worker, std::move(outer)), std::move(credential),
+                     std::move(expected_sans), settings);
 }
 
 }  // namespace ambit::hbone

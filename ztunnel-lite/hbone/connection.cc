@@ -2,8 +2,6 @@
 
 #include <boost/asio/post.hpp>
 
-#include "lib/net/socket.h"
-
 namespace ambit::hbone {
 namespace {
 
@@ -13,17 +11,15 @@ constexpr uint64_t kDrainPing = 0x6e6961726474696d;
 
 }  // namespace
 
-Connection::Connection(Worker& worker, UniqueFd tcp, const Settings& settings)
+Connection::Connection(Worker& worker, std::unique_ptr<Transport> transport,
+                       const Settings& settings)
     : worker_(worker),
-      socket_(worker.io(), std::move(tcp)),
+      transport_(std::move(transport)),
       settings_(settings),
       output_(worker.blocks()),
       timer_(worker.io()),
       established_(worker.io()),
-      ended_(worker.io()) {
-  // Best effort: a unix socket in its place has no such delay.
-  (void)net::SetNoDelay(socket_.fd());
-}
+      ended_(worker.io()) {}
 
 Connection::~Connection() {
   if (!h2_) return;
@@ -87,7 +83,7 @@ void Connection::End(Error reason, bool clean) {
     session_->Close();
   }
   (void)Flush();
-  socket_.Close();
+  transport_->Close();
   established_.Set();
   ended_.Set();
   // Later, because this can be the stack of one of the streams.

@@ -8,11 +8,11 @@
 
 #include "ztunnel-lite/hbone/completion.h"
 #include "ztunnel-lite/hbone/h2_session.h"
-#include "ztunnel-lite/hbone/polled_socket.h"
+#include "ztunnel-lite/hbone/transport.h"
 #include "ztunnel-lite/hbone/worker.h"
 #include "ztunnel-lite/tls/ssl_session.h"
 
-// Purpose  a tunnel's socket with TLS and HTTP/2 on it, either side: reads, writes, deadlines.
+// Purpose  a tunnel's transport with TLS and HTTP/2 on it, either side: reads, writes, deadlines.
 // Threads  its worker.
 // Bounds   producers stop at kOutputLimitBytes of records the peer did not take, control frames at
 //          twice that; what is held for apps is bounded by the connection window.
@@ -22,11 +22,12 @@ class Connection final : public StreamHost,
                          public H2Events,
                          public FrameSink,
                          public tls::CipherSink,
+                         public TransportUser,
                          public std::enable_shared_from_this<Connection> {
  public:
   static constexpr size_t kOutputLimitBytes = 512 << 10;
 
-  Connection(Worker& worker, UniqueFd tcp, const Settings& settings);
+  Connection(Worker& worker, std::unique_ptr<Transport> transport, const Settings& settings);
   ~Connection() override;
 
   // TLS, then our SETTINGS. Requests of the peer (server) go to `on_stream`, from inside the
@@ -48,6 +49,7 @@ class Connection final : public StreamHost,
   size_t active_streams() const { return h2_ ? h2_->active_streams() : 0; }
   const std::string& peer_identity() const { return session_->peer_identity(); }
   Worker& worker() { return worker_; }
+  Transport& transport() { return *transport_; }
 
   H2Session& h2() override { return *h2_; }
   bool CanProduce() const override;
@@ -68,7 +70,8 @@ class Connection final : public StreamHost,
   void Append(ByteSpan records) override { output_.Append(records); }
 
   void ArmRead();
-  void OnReadable();
+  void OnReadable() override;
+  void OnWritable() override { FlushTurn(); }
   bool Advance();
   bool ReadRecords();
   bool TakeBatch(ByteSpan frames);
@@ -82,7 +85,7 @@ class Connection final : public StreamHost,
   void OnTimer();
 
   Worker& worker_;
-  PolledSocket socket_;
+  std::unique_ptr<Transport> transport_;
   const Settings settings_;
   std::unique_ptr<tls::SslSession> session_;
   std::unique_ptr<H2Session> h2_;
@@ -95,7 +98,7 @@ class Connection final : public StreamHost,
   std::optional<Error> failure_;                     // also set by a clean end
   std::chrono::steady_clock::time_point flushed_{};  // outside of a turn of its own, or tried to
   size_t posted_bytes_ = 0;                          // in `output_` when the flush was posted
-  int send_error_ = 0;                               // of the socket, once it has broken
+  std::optional<Error> send_error_;                  // of the transport, once it has broken
   State state_ = State::kHandshake;
   bool clean_ = false;
   bool flush_posted_ = false;

@@ -1,8 +1,5 @@
-#include <sys/socket.h>
-
 #include <array>
 #include <boost/asio/post.hpp>
-#include <cerrno>
 
 #include "ztunnel-lite/hbone/connection.h"
 
@@ -43,19 +40,20 @@ void Connection::Kick() {
 
 void Connection::ArmRead() {
   if (failure_) return;
-  socket_.WhenReadable([self = shared_from_this()] { self->OnReadable(); });
+  transport_->WhenReadable(shared_from_this());
 }
 
 void Connection::OnReadable() {
   for (int round = 0; round < kReadRounds && !failure_; ++round) {
     const std::span<std::byte> buffer = worker_.cipher_scratch();
-    const ssize_t size = recv(socket_.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (size < 0 && (errno == EAGAIN || errno == EINTR)) break;
-    if (size < 0) return Fail(ErrnoError(errno, "tunnel connection"));
+    auto received = transport_->Receive(buffer);
+    if (!received) return Fail(received.error());
+    if (!*received) break;
+    const size_t size = **received;
     if (size == 0) return OnEof();
-    session_->SetInput(buffer.first(static_cast<size_t>(size)));
+    session_->SetInput(buffer.first(size));
     if (!Advance()) return;
-    if (static_cast<size_t>(size) < buffer.size()) break;
+    if (size < buffer.size()) break;
   }
   ArmRead();
 }
@@ -137,7 +135,7 @@ void Connection::ScheduleFlush() {
   if (output_.empty() && !finished) return;
   // A message on a quiet tunnel leaves at once, which spares it a turn of the loop. Where the last
   // turn had several, it waits for what the others of this one have to say.
-  if (!crowd_) {
+  if (!crowd_ && transport_->sends_anywhere()) {
     const auto now = Now();
     crowd_seen_ = now - std::exchange(flushed_, now) < kQuiet;
     const bool sent = !crowd_seen_ && Flush();
@@ -156,7 +154,7 @@ void Connection::FlushTurn() {
   if (!Flush()) {
     // The peer's reason, an alert, may be waiting to be read.
     OnReadable();
-    return Fail(ErrnoError(send_error_, "tunnel connection"));
+    return Fail(*send_error_);
   }
   if (held_back_ && output_.size() < kOutputLimitBytes / 2) {
     held_back_ = false;
@@ -169,25 +167,21 @@ void Connection::FlushTurn() {
 
 bool Connection::Flush() {
   std::array<iovec, ByteQueue::kMaxIovecs> list;
-  if (send_error_ != 0) return false;
+  if (send_error_) return false;
   while (!output_.empty()) {
-    msghdr message{};
-    message.msg_iov = list.data();
-    message.msg_iovlen = output_.Peek(list);
-    const ssize_t sent = sendmsg(socket_.fd(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && errno == EAGAIN) {
-      if (failure_) return true;
-      flush_posted_ = true;
-      socket_.WhenWritable([self = shared_from_this()] { self->FlushTurn(); });
-      return true;
-    }
-    if (sent < 0) {
-      send_error_ = errno;
+    const auto sent = transport_->Send({list.data(), output_.Peek(list)});
+    if (!sent) {
+      send_error_ = sent.error();
       output_.Clear();
       return false;
     }
-    output_.Consume(static_cast<size_t>(sent));
+    if (!*sent) {
+      if (failure_) return true;
+      flush_posted_ = true;
+      transport_->WhenWritable(shared_from_this());
+      return true;
+    }
+    output_.Consume(**sent);
   }
   return true;
 }

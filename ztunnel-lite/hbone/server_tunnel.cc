@@ -96,7 +96,8 @@ class Server final : public ServerTunnel, public std::enable_shared_from_this<Se
 asio::awaitable<Result<std::shared_ptr<ServerTunnel>>> ServerTunnel::Establish(
     Worker& worker, UniqueFd tcp, tls::CredentialPtr credential, Settings settings,
     Handler handler) {
-  auto connection = std::make_shared<Connection>(worker, std::move(tcp), settings);
+  auto connection =
+      std::make_shared<Connection>(worker, MakeSocketTransport(worker, std::move(tcp)), settings);
   auto session = tls::SslSession::Server(std::move(credential), *connection);
   if (!session) co_return std::unexpected(session.error());
   auto server = std::make_shared<Server>(connection, std::move(handler));

@@ -67,6 +67,11 @@ class ClientTunnel {
   static boost::asio::awaitable<Result<std::shared_ptr<ClientTunnel>>> Establish(
       Worker& worker, UniqueFd tcp, tls::CredentialPtr credential,
       std::vector<std::string> expected_sans, Settings settings);
+  // The same inside another tunnel, on a stream that its peer passes on. This tunnel ends with the
+  // stream, and the stream with this tunnel.
+  static boost::asio::awaitable<Result<std::shared_ptr<ClientTunnel>>> EstablishInside(
+      Worker& worker, StreamPtr outer, tls::CredentialPtr credential,
+      std::vector<std::string> expected_sans, Settings settings);
   virtual ~ClientTunnel() = default;
 
   // Sends CONNECT and waits for 200. Several calls may be under way.
@@ -80,6 +85,9 @@ class ClientTunnel {
   virtual const std::string& peer_identity() const = 0;  // SPIFFE URI
   // GOAWAY, then the end once no stream is left.
   virtual void Close() = 0;
+  // After Close: until what the tunnel was on is given back, at most `limit`. Without it the stream
+  // of a tunnel inside another one is reset, which may overtake the last bytes behind the gateway.
+  virtual boost::asio::awaitable<void> WaitClosed(std::chrono::milliseconds limit) = 0;
 };
 
 // What a server is asked to carry. The handler answers exactly once, by Accept or Reject.

@@ -27,6 +27,7 @@ class FakeTunnel : public hbone::ClientTunnel {
     usable_now = false;
     closed = true;
   }
+  asio::awaitable<void> WaitClosed(std::chrono::milliseconds) override { co_return; }
 
   bool usable_now = true;
   bool closed = false;
