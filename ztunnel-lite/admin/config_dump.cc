@@ -269,7 +269,7 @@ Json ConnectionJson(const telemetry::OpenConnection& connection) {
   out["src"] = info.source.ToString();
   out["originalDst"] = info.called.empty() ? Json() : Json(info.called);
   out["actualDst"] = outbound ? info.destination.ToString() : app;
-  out["protocol"] = info.mutual_tls ? "HBONE" : "TCP";
+  out["protocol"] = info.through_gateway ? "DOUBLEHBONE" : info.mutual_tls ? "HBONE" : "TCP";
   AddText(out, "srcIdentity", info.source_identity);
   AddText(out, "dstIdentity", info.destination_identity);
   out["bytesSent"] = outbound ? connection.received : connection.sent;

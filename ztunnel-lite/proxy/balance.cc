@@ -46,6 +46,12 @@ bool HasDestination(const state::Workload& endpoint, const state::Workload& clie
   return endpoint.network != client.network && endpoint.network_gateway.has_value();
 }
 
+// On another network only what has a gateway. Without any other endpoint the one that has none is
+// chosen all the same, so that the client is told why it cannot be served.
+bool IsReachable(const state::Workload& endpoint, const state::Workload& client) {
+  return endpoint.network == client.network || endpoint.network_gateway.has_value();
+}
+
 bool ServesPort(const state::Service& service, uint16_t service_port, PortRule rule,
                 const state::MeshState::EndpointView& endpoint) {
   auto declared = service.ports.find(service_port);
@@ -60,7 +66,7 @@ bool ServesPort(const state::Service& service, uint16_t service_port, PortRule r
 // Keeps the candidates of the best rank seen so far.
 class Candidates {
  public:
-  using Rank = std::pair<bool, int>;  // own network first, then locality
+  using Rank = std::pair<bool, int>;  // those that can be reached first, then locality
 
   void Add(Rank rank, const state::MeshState::EndpointView& endpoint, uint16_t port) {
     if (endpoint.workload->capacity == 0) return;
@@ -133,7 +139,7 @@ std::optional<ChosenEndpoint> ChooseEndpoint(const state::MeshState& mesh,
       if (!rank) continue;
       uint16_t port = TargetPort(service, service_port, workload, *endpoint.ports);
       if (port == 0) continue;
-      candidates.Add({workload.network == client.network, *rank}, endpoint, port);
+      candidates.Add({IsReachable(workload, client), *rank}, endpoint, port);
     }
     chosen = candidates.Choose(random);
   });

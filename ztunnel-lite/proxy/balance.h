@@ -21,10 +21,8 @@ struct ChosenEndpoint {
 };
 
 // Endpoints that can be reached and serve the port; of those the best locality (strict drops all
-// others, failover keeps the best there is); of those one at random by capacity. Endpoints of the
-// client's network come before all others, since only they can be reached without a gateway.
-// Workloads whose uid is in `unreachable` are left out.
-// nullopt: no healthy upstream.
+// others, failover keeps the best there is); of those one at random by capacity. Workloads whose
+// uid is in `unreachable` are left out. nullopt: no healthy upstream.
 std::optional<ChosenEndpoint> ChooseEndpoint(const state::MeshState& mesh,
                                              const state::Service& service, uint16_t service_port,
                                              PortRule rule, const state::Workload& client,

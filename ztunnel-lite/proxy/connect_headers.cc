@@ -7,6 +7,9 @@
 namespace ambit::proxy {
 namespace {
 
+// Of a Kubernetes name.
+constexpr size_t kLongestValue = 253;
+
 std::string_view WorkloadNameKey(state::WorkloadType type) {
   switch (type) {
     case state::WorkloadType::kDeployment:
@@ -19,6 +22,25 @@ std::string_view WorkloadNameKey(state::WorkloadType type) {
       return "k8s.job.name";
   }
   std::unreachable();
+}
+
+// Where an item's value belongs; null for keys of others. The kind of a workload shows nowhere.
+std::string* FieldOf(state::Workload& workload, std::string_view key) {
+  using State = state::Workload;
+  constexpr std::pair<std::string_view, std::string State::*> kFields[] = {
+      {"k8s.cluster.name", &State::cluster_id},
+      {"k8s.namespace.name", &State::ns},
+      {"k8s.deployment.name", &State::workload_name},
+      {"k8s.cronjob.name", &State::workload_name},
+      {"k8s.pod.name", &State::workload_name},
+      {"k8s.job.name", &State::workload_name},
+      {"service.name", &State::canonical_name},
+      {"service.version", &State::canonical_revision}};
+  for (const auto& [name, field] : kFields) {
+    if (key == name) return &(workload.*field);
+  }
+  if (key == "cloud.region") return &workload.locality.region;
+  return key == "cloud.availability_zone" ? &workload.locality.zone : nullptr;
 }
 
 void AppendItem(std::string& baggage, std::string_view key, std::string_view value) {
@@ -56,6 +78,32 @@ std::string BaggageOf(const state::Workload& workload) {
   AppendItem(baggage, "cloud.region", workload.locality.region);
   AppendItem(baggage, "cloud.availability_zone", workload.locality.zone);
   return baggage;
+}
+
+state::WorkloadPtr WorkloadOfBaggage(std::string_view baggage, std::string_view identity) {
+  if (!IsPrintableAscii(baggage)) return nullptr;
+  auto workload = std::make_shared<state::Workload>();
+  workload->cluster_id.clear();
+  bool known = false;
+  while (!baggage.empty()) {
+    size_t end = std::min(baggage.find(','), baggage.size());
+    std::string_view item = baggage.substr(0, end);
+    baggage.remove_prefix(std::min(end + 1, baggage.size()));
+    size_t equals = item.find('=');
+    if (equals == std::string_view::npos) continue;
+    std::string_view value = item.substr(equals + 1);
+    std::string* field = FieldOf(*workload, Trim(item.substr(0, equals)));
+    if (field == nullptr || value.size() > kLongestValue) continue;
+    *field = value.substr(0, value.find('='));
+    known = true;
+  }
+  if (!known) return nullptr;
+  if (auto certified = state::Identity::Parse(identity)) {
+    workload->trust_domain = certified->trust_domain;
+    workload->ns = certified->ns;
+    workload->service_account = certified->service_account;
+  }
+  return workload;
 }
 
 std::string ForwardedHeader(const net::Endpoint& client, std::string_view service_hostname) {

@@ -16,6 +16,11 @@ namespace ambit::proxy {
 // fixed order, without spaces or escapes. Empty if nothing is known.
 std::string BaggageOf(const state::Workload& workload);
 
+// What a peer says of itself: a workload with the baggage's values and the identity of its
+// certificate. Null where that is nothing: not ASCII, no item that is known. A value that no
+// Kubernetes name could have, by its length, is left out.
+state::WorkloadPtr WorkloadOfBaggage(std::string_view baggage, std::string_view identity);
+
 // for="10.0.0.1:41234", with ;host=<service_hostname> where that is not empty.
 std::string ForwardedHeader(const net::Endpoint& client, std::string_view service_hostname);
 

@@ -31,6 +31,36 @@ TEST(Baggage, HasEveryKnownItemInTheFixedOrder) {
             "cloud.availability_zone=europe-1");
 }
 
+TEST(Baggage, IsReadAsTheWorkloadThatItDescribes) {
+  state::Workload told = Client();
+  told.locality = {"europe", "europe-1", ""};
+  auto read = WorkloadOfBaggage(BaggageOf(told), "spiffe://td/ns/certified/sa/client");
+  ASSERT_TRUE(read);
+  told.trust_domain = "td";
+  told.ns = "certified";
+  told.service_account = "client";
+  EXPECT_EQ(*read, told);
+  for (const char* key : {"cronjob", "pod", "job"}) {
+    auto baggage = std::string("k8s.") + key + ".name=nightly";
+    EXPECT_EQ(WorkloadOfBaggage(baggage, "")->workload_name, "nightly");
+  }
+}
+
+TEST(Baggage, ThatIsNotOneIsLeftOut) {
+  for (const char* nothing : {"", "no items at all", "others.key=1", "=,=,=", ",,,", "\xff\xfe"}) {
+    EXPECT_EQ(WorkloadOfBaggage(nothing, "spiffe://td/ns/a/sa/b"), nullptr) << nothing;
+  }
+  auto read =
+      WorkloadOfBaggage(" service.name=a=b,k8s.namespace.name=x,service.name,service.version=" +
+                            std::string(300, 'v'),
+                        "");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->canonical_name, "a");
+  EXPECT_EQ(read->ns, "x");
+  EXPECT_EQ(read->canonical_revision, "");
+  EXPECT_EQ(read->cluster_id, "");
+}
+
 TEST(Baggage, LeavesOutItemsWithoutAValue) {
   EXPECT_EQ(BaggageOf(Client()),
             "k8s.cluster.name=Kubernetes,k8s.namespace.name=default,k8s.deployment.name=client,"

@@ -189,6 +189,9 @@ telemetry::ConnectionInfo PodProxy::DescribeInbound(const StreamOrigin& origin,
   if (!from_gateway) {
     info.source_workload = context_.mesh.FindWorkloadByAddress({network, origin.peer.address});
   }
+  if (!info.source_workload && context_.config.response_baggage) {
+    info.source_workload = WorkloadOfBaggage(request.baggage, origin.peer_identity);
+  }
   info.destination_workload = local;
   info.destination_service = route.service;
   info.source_identity = origin.peer_identity;

@@ -10,6 +10,18 @@ namespace {
 
 // Endpoints of a service that a connection is offered before it fails.
 constexpr int kEndpointTries = 3;
+// How long a gateway may take to end a stream after us.
+constexpr std::chrono::milliseconds kInnerCloseTime{5000};
+
+Result<OutboundRoute> RouteToAddress(const state::MeshState& mesh, const OutboundRequest& request,
+                                     Random& random) {
+  auto route = RouteOutbound(mesh, request, random);
+  if (!route || !route->resolve) return route;
+  return Fail(ErrorCode::kInvalidArgument, "no valid destination: workload " +
+                                               route->destination->uid + " has only the hostname " +
+                                               route->resolve->hostname +
+                                               ", and resolving it is not supported");
+}
 
 }  // namespace
 
@@ -28,8 +40,8 @@ boost::asio::awaitable<void> PodProxy::ServeOutbound(ConnectionPtr connection) {
       [record](uint64_t from_app, uint64_t to_app) { record->AddBytes(from_app, to_app); });
   auto& control = connection->BeginRelay();
   hbone::RelayResult result;
-  if (leg->tunnel) {
-    result = co_await hbone::RelayStream(worker_.worker(), std::move(leg->tunnel->stream),
+  if (leg->stream) {
+    result = co_await hbone::RelayStream(worker_.worker(), std::move(leg->stream),
                                          connection->TakeSocket(), std::move(options), control);
   } else {
     result = co_await hbone::RelayPlain(worker_.worker(), connection->TakeSocket(),
@@ -37,6 +49,15 @@ boost::asio::awaitable<void> PodProxy::ServeOutbound(ConnectionPtr connection) {
   }
   connection->EndRelay();
   FinishRelay(*record, *connection, result.outcome);
+  if (!leg->inner) co_return;
+  // The connection is over for all but the gateway.
+  connection.reset();
+  co_await CloseInner(std::move(*leg));
+}
+
+boost::asio::awaitable<void> PodProxy::CloseInner(OutboundLeg leg) {
+  leg.inner->tunnel->Close();
+  co_await leg.inner->tunnel->WaitClosed(kInnerCloseTime);
 }
 
 // Nothing: the failure has been reported.
@@ -66,12 +87,11 @@ boost::asio::awaitable<std::optional<PodProxy::OutboundLeg>> PodProxy::OpenOutbo
                           .client = connection->peer(),
                           .destination = *destination,
                           .unreachable = {}};
-  auto route = RouteOutbound(context_.mesh, request, worker_.random());
+  auto route = RouteToAddress(context_.mesh, request, worker_.random());
   if (!route) deny(*destination, route.error());
   for (int tries = 1; route; ++tries) {
     OutboundLeg leg;
-    leg.record = context_.traffic.Open(DescribeOutbound(*connection, request, *route));
-    auto failure = co_await ConnectOutbound(*connection, leg, *route, *source);
+    auto failure = co_await OpenLeg(*connection, leg, request, *route);
     if (!failure) co_return leg;
     Finish(*leg.record, *connection, &*failure);
     if (!failure->unreached || tries == kEndpointTries || connection->cut()) break;
@@ -85,7 +105,7 @@ Result<OutboundRoute> PodProxy::RouteElsewhere(OutboundRequest& request,
                                                const OutboundRoute& failed) {
   if (!failed.destination) return Fail(ErrorCode::kUnavailable, "nothing is known of the peer");
   request.unreachable.push_back(failed.destination->uid);
-  auto route = RouteOutbound(context_.mesh, request, worker_.random());
+  auto route = RouteToAddress(context_.mesh, request, worker_.random());
   if (!route) return route;
   bool other =
       route->destination &&
@@ -94,72 +114,31 @@ Result<OutboundRoute> PodProxy::RouteElsewhere(OutboundRequest& request,
   return route;
 }
 
-boost::asio::awaitable<std::optional<Failure>> PodProxy::ConnectOutbound(
-    Connection& connection, OutboundLeg& leg, const OutboundRoute& route,
-    const state::Workload& source) {
-  if (route.carrier == Carrier::kTcp) {
-    auto upstream =
-        co_await dialer_.Connect({route.next_hop, std::nullopt}, connection.interrupt());
-    if (!upstream) co_return FailAt(Stage::kConnectPlain, upstream.error()).error();
-    leg.upstream = std::move(*upstream);
-    co_return std::nullopt;
+boost::asio::awaitable<std::optional<Failure>> PodProxy::OpenLeg(Connection& connection,
+                                                                 OutboundLeg& leg,
+                                                                 const OutboundRequest& request,
+                                                                 const OutboundRoute& route) {
+  auto info = DescribeOutbound(connection, request, route);
+  if (route.carrier != Carrier::kDoubleHbone) {
+    leg.record = context_.traffic.Open(std::move(info));
+    co_return co_await ConnectOutbound(connection, leg, route, *request.source);
   }
-  PoolKey key{source.identity(), route.expected_sans, route.next_hop};
-  hbone::ConnectRequest request{
-      .authority = route.authority,
-      .baggage = BaggageOf(source),
-      .forwarded = ForwardedHeader(connection.peer(),
-                                   route.service ? route.service->hostname : std::string()),
-      .traceparent = MakeTraceparent(worker_.random()),
-      .x_forwarded_network = std::nullopt};
-  auto stream = co_await OpenTunnelStream(connection, std::move(key), std::move(request));
-  if (!stream) co_return stream.error();
-  leg.tunnel = std::move(*stream);
-  co_return std::nullopt;
-}
-
-boost::asio::awaitable<Outcome<PodProxy::TunnelStream>> PodProxy::OpenTunnelStream(
-    Connection& connection, PoolKey key, hbone::ConnectRequest request) {
-  for (bool again = false;; again = true) {
-    auto lease = co_await pool_.Acquire(key, connection.interrupt());
-    if (!lease) co_return std::unexpected(lease.error());
-    auto opened = co_await lease->tunnel().OpenStream(request, context_.config.response_timeout);
-    if (opened) {
-      lease->MarkProven();
-      co_return TunnelStream{std::move(*lease), std::move(opened->stream)};
-    }
-    // A tunnel that worked and ended at this moment (GOAWAY, idle, restart of the peer) says
-    // nothing of the peer, nor does one that was taken by a server on its way out; and no byte of
-    // the app has been sent.
-    bool orderly = opened.error().code() == ErrorCode::kUnavailable;
-    bool stale = (lease->proven() || orderly) && !lease->tunnel().usable();
-    if (!stale || again || connection.cut()) co_return FailAt(Stage::kAnswer, opened.error());
+  // Who serves is known only when the inner tunnel is answered; until then it is the gateway.
+  auto failure = co_await ConnectOutbound(connection, leg, route, *request.source);
+  if (leg.inner) {
+    const std::string& identity = leg.inner->tunnel->peer_identity();
+    info.destination_identity = identity;
+    auto server = WorkloadOfBaggage(leg.inner->baggage, identity);
+    if (server && context_.config.response_baggage) info.destination_workload = std::move(server);
   }
-}
-
-boost::asio::awaitable<Outcome<std::shared_ptr<hbone::ClientTunnel>>> PodProxy::DialTunnel(
-    PoolKey key, Interrupt& interrupt) {
-  auto credential = co_await context_.credentials.Get(key.source);
-  if (!credential) {
-    co_return FailAt(Stage::kCredential,
-                     credential.error().Wrap("certificate of " + key.source.Uri()));
-  }
-  auto tcp = co_await dialer_.Connect({key.next_hop, std::nullopt}, interrupt);
-  if (!tcp) co_return FailAt(Stage::kConnectTunnel, tcp.error());
-  auto tunnel =
-      co_await hbone::ClientTunnel::Establish(worker_.worker(), std::move(*tcp), *credential,
-                                              std::move(key.expected_sans), TunnelSettings());
-  if (!tunnel) {
-    co_return FailAt(Stage::kHandshake,
-                     tunnel.error().Wrap("tunnel to " + key.next_hop.ToString()));
-  }
-  co_return std::move(*tunnel);
+  leg.record = context_.traffic.Open(std::move(info));
+  co_return failure;
 }
 
 telemetry::ConnectionInfo PodProxy::DescribeOutbound(const Connection& connection,
                                                      const OutboundRequest& request,
                                                      const OutboundRoute& route) const {
-  bool hbone = route.carrier == Carrier::kHbone;
+  bool hbone = route.carrier != Carrier::kTcp;
   telemetry::ConnectionInfo info;
   info.reporter = Reporter::kSource;
   info.source = connection.peer();
@@ -172,6 +151,7 @@ telemetry::ConnectionInfo PodProxy::DescribeOutbound(const Connection& connectio
   if (hbone) info.source_identity = request.source->identity().Uri();
   if (route.destination) info.destination_identity = route.destination->identity().Uri();
   info.mutual_tls = hbone;
+  info.through_gateway = route.carrier == Carrier::kDoubleHbone;
   return info;
 }
 

@@ -53,15 +53,22 @@ class PodProxy : public std::enable_shared_from_this<PodProxy>,
   using Awaitable = boost::asio::awaitable<T>;
   using Serving = Awaitable<void> (PodProxy::*)(ConnectionPtr);
 
-  // What an outbound connection has on its far side: a stream with its place on a tunnel, or a
-  // socket.
+  // A stream with its place on a tunnel.
   struct TunnelStream {
     Pool::Lease lease;
     hbone::StreamPtr stream;
   };
+  // The tunnel inside a stream of the one to another network's gateway; ends with its connection.
+  struct InnerTunnel {
+    std::shared_ptr<hbone::ClientTunnel> tunnel;
+    std::string baggage;  // what the server says of itself
+  };
+  // What an outbound connection has on its far side: a stream or a socket.
   struct OutboundLeg {
     std::unique_ptr<telemetry::ConnectionRecord> record;
-    std::optional<TunnelStream> tunnel;
+    std::optional<Pool::Lease> lease;
+    std::optional<InnerTunnel> inner;
+    hbone::StreamPtr stream;  // null for plaintext
     UniqueFd upstream;
   };
   struct InboundLeg {
@@ -99,16 +106,27 @@ class PodProxy : public std::enable_shared_from_this<PodProxy>,
   Awaitable<void> ServeOutbound(ConnectionPtr connection);
   Awaitable<std::optional<OutboundLeg>> OpenOutbound(ConnectionPtr connection);
   Result<OutboundRoute> RouteElsewhere(OutboundRequest& request, const OutboundRoute& failed);
+  // The record and what it reports on; nothing: connected.
+  Awaitable<std::optional<Failure>> OpenLeg(Connection& connection, OutboundLeg& leg,
+                                            const OutboundRequest& request,
+                                            const OutboundRoute& route);
+  static Awaitable<void> CloseInner(OutboundLeg leg);
+  telemetry::ConnectionInfo DescribeOutbound(const Connection& connection,
+                                             const OutboundRequest& request,
+                                             const OutboundRoute& route) const;
+
+  // outbound_connect.cc
   Awaitable<std::optional<Failure>> ConnectOutbound(Connection& connection, OutboundLeg& leg,
                                                     const OutboundRoute& route,
                                                     const state::Workload& source);
+  // Goes on from the outer stream in `leg`, and puts the inner one in its place.
+  Awaitable<std::optional<Failure>> OpenInnerTunnel(OutboundLeg& leg, const OutboundRoute& route,
+                                                    const state::Workload& source,
+                                                    hbone::ConnectRequest request);
   Awaitable<Outcome<TunnelStream>> OpenTunnelStream(Connection& connection, PoolKey key,
                                                     hbone::ConnectRequest request);
   Awaitable<Outcome<std::shared_ptr<hbone::ClientTunnel>>> DialTunnel(
       PoolKey key, Interrupt& interrupt) override;
-  telemetry::ConnectionInfo DescribeOutbound(const Connection& connection,
-                                             const OutboundRequest& request,
-                                             const OutboundRoute& route) const;
 
   // inbound_hbone.cc
   Awaitable<void> ServeInboundHbone(ConnectionPtr connection);

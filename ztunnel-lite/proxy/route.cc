@@ -1,19 +1,17 @@
 #include "ztunnel-lite/proxy/route.h"
 
 #include <algorithm>
+#include <iterator>
 #include <random>
-#include <variant>
 
-#include "ztunnel-lite/proxy/balance.h"
+#include "ztunnel-lite/proxy/upstream.h"
 
 namespace ambit::proxy {
 
 using state::GatewayAddress;
 using state::MeshState;
-using state::NamespacedHostname;
 using state::NetworkAddress;
 using state::ServicePtr;
-using state::WorkloadPtr;
 
 namespace {
 
@@ -29,80 +27,31 @@ class FastRandom : public Random {
   std::mt19937_64 engine_{std::random_device()()};
 };
 
-std::string NameOf(const GatewayAddress& gateway) {
-  if (const auto* hostname = std::get_if<NamespacedHostname>(&gateway.destination)) {
-    return hostname->ns + "/" + hostname->hostname;
-  }
-  const auto& address = std::get<NetworkAddress>(gateway.destination);
-  return address.network + "/" + address.address.ToString();
-}
-
-// A workload to connect to, before its address is chosen.
-struct Upstream {
-  WorkloadPtr workload;
-  uint16_t port = 0;
-  ServicePtr service;  // through which it was found, null if by its own address
-};
-
-// What is found at an address or name: nothing, a service without a usable endpoint, a service that
-// wants its traffic untouched, or a workload.
-struct Lookup {
-  bool passthrough = false;
-  std::optional<Upstream> upstream;
-};
-
 class OutboundRouter {
  public:
   OutboundRouter(const MeshState& mesh, const OutboundRequest& request, Random& random)
-      : mesh_(mesh), request_(request), random_(random) {}
+      : mesh_(mesh), request_(request), random_(random), finder_(mesh, request, random) {}
 
   Result<OutboundRoute> Route();
 
  private:
   const state::Workload& source() const { return *request_.source; }
   Result<OutboundRoute> RouteUpstream(const Upstream& upstream, const ServicePtr& target);
-  Result<OutboundRoute> ViaWaypoint(const GatewayAddress& waypoint, const ServicePtr& target);
+  Result<OutboundRoute> ViaWaypoint(const GatewayAddress& waypoint, const ServicePtr& target,
+                                    const ServicePtr& reported);
+  Result<OutboundRoute> ViaGateway(const Upstream& upstream, const ServicePtr& target);
   Result<OutboundRoute> Direct(const Upstream& upstream);
   OutboundRoute Passthrough() const;
-
+  // A route to the HBONE port of a hop in between.
+  OutboundRoute ToHop(Carrier carrier, const Upstream& hop, const Whereabouts& where) const;
+  void SetNextHop(OutboundRoute& route, const Whereabouts& where, uint16_t port) const;
   const GatewayAddress* PickWaypoint(const state::Service& service);
-  Lookup Find(const NetworkAddress& address, uint16_t port, PortRule rule);
-  Lookup FromService(const ServicePtr& service, uint16_t port, PortRule rule);
-  Result<Upstream> ResolveWaypoint(const GatewayAddress& waypoint);
-  bool ComesFrom(const GatewayAddress& waypoint) const;
-  bool IsClient(const state::Workload& workload) const;
-  Result<net::IpAddress> ChooseAddress(const Upstream& upstream, const net::IpAddress& wanted);
 
   const MeshState& mesh_;
   const OutboundRequest& request_;
   Random& random_;
+  UpstreamFinder finder_;
 };
-
-std::vector<std::string> ExpectedSans(const Upstream& upstream) {
-  std::vector<std::string> sans;
-  if (upstream.service) {
-    for (const auto& san : upstream.service->subject_alt_names) {
-      if (state::Identity::Parse(san)) sans.push_back(san);
-    }
-  }
-  std::string own = upstream.workload->identity().Uri();
-  if (std::ranges::find(sans, own) == sans.end()) sans.push_back(std::move(own));
-  return sans;
-}
-
-bool FamilyAllowed(const ServicePtr& service, const net::IpAddress& address) {
-  if (!service) return true;
-  if (service->ip_families == state::IpFamilies::kIpv4Only) return address.is_v4();
-  if (service->ip_families == state::IpFamilies::kIpv6Only) return !address.is_v4();
-  return true;
-}
-
-std::unexpected<Error> OtherNetwork(const state::Workload& workload) {
-  return Fail(ErrorCode::kUnavailable,
-              "workload " + workload.uid + " is on network \"" + workload.network +
-                  "\"; reaching it needs a network gateway with HBONE inside HBONE, which is not "
-                  "supported");
-}
 
 OutboundRoute OutboundRouter::Passthrough() const {
   OutboundRoute route;
@@ -123,142 +72,90 @@ const GatewayAddress* OutboundRouter::PickWaypoint(const state::Service& service
   return service.waypoint ? &*service.waypoint : nullptr;
 }
 
-Lookup OutboundRouter::FromService(const ServicePtr& service, uint16_t port, PortRule rule) {
-  Lookup lookup;
-  if (service->balancing_mode == state::BalancingMode::kPassthrough) {
-    lookup.passthrough = true;
-    return lookup;
-  }
-  if (auto chosen =
-          ChooseEndpoint(mesh_, *service, port, rule, source(), random_, request_.unreachable)) {
-    lookup.upstream = Upstream{chosen->workload, chosen->port, service};
-  }
-  return lookup;
+void OutboundRouter::SetNextHop(OutboundRoute& route, const Whereabouts& where,
+                                uint16_t port) const {
+  route.next_hop = {where.address, port};
+  if (where.hostname.empty()) return;
+  route.resolve = {.hostname = where.hostname,
+                   .preferred = request_.destination.address.family(),
+                   .authority_port = 0};
 }
 
-Lookup OutboundRouter::Find(const NetworkAddress& address, uint16_t port, PortRule rule) {
-  if (auto service = mesh_.FindServiceByAddress(address, source().ns)) {
-    return FromService(service, port, rule);
-  }
-  Lookup lookup;
-  if (auto workload = mesh_.FindWorkloadByAddress(address)) {
-    lookup.upstream = Upstream{workload, port, nullptr};
-  }
-  return lookup;
-}
-
-Result<Upstream> OutboundRouter::ResolveWaypoint(const GatewayAddress& waypoint) {
-  Lookup lookup;
-  if (const auto* address = std::get_if<NetworkAddress>(&waypoint.destination)) {
-    lookup = Find(*address, waypoint.hbone_port, PortRule::kDeclaredOrAppTunnel);
-  } else {
-    const auto& hostname = std::get<NamespacedHostname>(waypoint.destination);
-    if (auto service = mesh_.FindService(hostname)) {
-      lookup = FromService(service, waypoint.hbone_port, PortRule::kDeclaredOrAppTunnel);
-    } else if (auto workload = mesh_.FindWorkloadByHostname(hostname)) {
-      lookup.upstream = Upstream{workload, waypoint.hbone_port, nullptr};
-    }
-  }
-  if (!lookup.upstream) {
-    return Fail(ErrorCode::kUnavailable,
-                "unknown waypoint: " + NameOf(waypoint) +
-                    " is not known here, or has no healthy endpoint for port " +
-                    std::to_string(waypoint.hbone_port));
-  }
-  return *lookup.upstream;
-}
-
-Result<net::IpAddress> OutboundRouter::ChooseAddress(const Upstream& upstream,
-                                                     const net::IpAddress& wanted) {
-  const auto& addresses = upstream.workload->addresses;
-  if (std::ranges::find(addresses, wanted) != addresses.end()) return wanted;
-  const net::IpAddress* first = nullptr;
-  for (const auto& address : addresses) {
-    if (!FamilyAllowed(upstream.service, address)) continue;
-    if (address.family() == wanted.family()) return address;
-    if (first == nullptr) first = &address;
-  }
-  if (first != nullptr) return *first;
-  const auto& uid = upstream.workload->uid;
-  if (addresses.empty() && !upstream.workload->hostname.empty()) {
-    return Fail(ErrorCode::kInvalidArgument,
-                "no valid destination: workload " + uid + " has only the hostname " +
-                    upstream.workload->hostname + ", and resolving it is not supported");
-  }
-  return Fail(ErrorCode::kInvalidArgument,
-              "no valid destination: workload " + uid +
-                  " has no address of a family that the service allows");
+OutboundRoute OutboundRouter::ToHop(Carrier carrier, const Upstream& hop,
+                                    const Whereabouts& where) const {
+  OutboundRoute route;
+  route.carrier = carrier;
+  SetNextHop(route, where, hop.port);
+  route.expected_sans = hop.ExpectedSans();
+  route.destination = hop.workload;
+  return route;
 }
 
 Result<OutboundRoute> OutboundRouter::ViaWaypoint(const GatewayAddress& waypoint,
-                                                  const ServicePtr& target) {
-  auto upstream = ResolveWaypoint(waypoint);
+                                                  const ServicePtr& target,
+                                                  const ServicePtr& reported) {
+  auto upstream = finder_.Resolve(waypoint, "waypoint", PortRule::kDeclaredOrAppTunnel);
   if (!upstream) return std::unexpected(upstream.error());
-  if (upstream->workload->network != source().network) return OtherNetwork(*upstream->workload);
-  const auto* by_address = std::get_if<NetworkAddress>(&waypoint.destination);
-  auto address =
-      ChooseAddress(*upstream, by_address ? by_address->address : request_.destination.address);
-  if (!address) return std::unexpected(address.error().Wrap("waypoint " + NameOf(waypoint)));
-  OutboundRoute route;
-  route.carrier = Carrier::kHbone;
-  route.next_hop = {*address, upstream->port};
+  if (upstream->workload->network != source().network) return ViaGateway(*upstream, target);
+  auto where = finder_.Locate(*upstream, waypoint);
+  if (!where) return std::unexpected(where.error().Wrap("waypoint " + NameOf(waypoint)));
+  auto route = ToHop(Carrier::kHbone, *upstream, *where);
   route.authority = request_.destination.ToString();
-  route.expected_sans = ExpectedSans(*upstream);
-  route.destination = upstream->workload;
+  route.service = reported;
+  return route;
+}
+
+// The gateway takes the outer tunnel and hands what is in it to an endpoint of the service, or to
+// its waypoint, so that only the service's names say who may answer the inner one.
+Result<OutboundRoute> OutboundRouter::ViaGateway(const Upstream& upstream,
+                                                 const ServicePtr& target) {
+  const state::Workload& workload = *upstream.workload;
+  const std::string away = "no valid destination: workload " + workload.uid + " is on network \"" +
+                           workload.network + "\"";
+  if (!target) {
+    return Fail(ErrorCode::kInvalidArgument, away + ", which is reached through services only");
+  }
+  if (!workload.network_gateway) {
+    return Fail(ErrorCode::kInvalidArgument, away + " and has no network gateway");
+  }
+  auto gateway = finder_.Resolve(*workload.network_gateway, "gateway", PortRule::kDeclared);
+  if (!gateway) return std::unexpected(gateway.error());
+  auto where = finder_.Locate(*gateway, *workload.network_gateway);
+  if (!where) {
+    return std::unexpected(where.error().Wrap("gateway " + NameOf(*workload.network_gateway)));
+  }
+  auto route = ToHop(Carrier::kDoubleHbone, *gateway, *where);
+  route.authority = target->hostname + ":" + std::to_string(request_.destination.port);
+  if (upstream.service) route.inner_sans = SpiffeNames(*upstream.service);
   route.service = target;
   return route;
 }
 
 Result<OutboundRoute> OutboundRouter::Direct(const Upstream& upstream) {
-  auto address = ChooseAddress(upstream, request_.destination.address);
-  if (!address) return std::unexpected(address.error());
-  net::Endpoint app{*address, upstream.port};
+  auto where = finder_.Locate(upstream, request_.destination.address);
+  if (!where) return std::unexpected(where.error());
   OutboundRoute route;
-  route.next_hop = app;
   route.destination = upstream.workload;
   route.service = upstream.service;
-  if (upstream.workload->tunnel_protocol == state::TunnelProtocol::kHbone) {
-    route.carrier = Carrier::kHbone;
-    route.next_hop.port = kHbonePort;
-    route.authority = app.ToString();
-    route.expected_sans = ExpectedSans(upstream);
+  SetNextHop(route, *where, upstream.port);
+  if (upstream.workload->tunnel_protocol != state::TunnelProtocol::kHbone) return route;
+  route.carrier = Carrier::kHbone;
+  route.next_hop.port = kHbonePort;
+  route.expected_sans = upstream.ExpectedSans();
+  if (route.resolve) {
+    route.resolve->authority_port = upstream.port;
+  } else {
+    route.authority = net::Endpoint{where->address, upstream.port}.ToString();
   }
   return route;
-}
-
-bool OutboundRouter::IsClient(const state::Workload& workload) const {
-  return workload.identity() == source().identity() &&
-         std::ranges::find(workload.addresses, request_.client.address) != workload.addresses.end();
-}
-
-// A waypoint that calls a workload behind itself must not be sent to itself.
-bool OutboundRouter::ComesFrom(const GatewayAddress& waypoint) const {
-  ServicePtr service;
-  WorkloadPtr workload;
-  if (const auto* address = std::get_if<NetworkAddress>(&waypoint.destination)) {
-    service = mesh_.FindServiceByAddress(*address, source().ns);
-    if (!service) workload = mesh_.FindWorkloadByAddress(*address);
-  } else {
-    const auto& hostname = std::get<NamespacedHostname>(waypoint.destination);
-    service = mesh_.FindService(hostname);
-    if (!service) workload = mesh_.FindWorkloadByHostname(hostname);
-  }
-  if (workload) return IsClient(*workload);
-  if (!service) return false;
-  bool found = false;
-  mesh_.VisitEndpoints(*service, [&](std::span<const MeshState::EndpointView> endpoints) {
-    found = std::ranges::any_of(endpoints,
-                                [&](const auto& endpoint) { return IsClient(*endpoint.workload); });
-  });
-  return found;
 }
 
 Result<OutboundRoute> OutboundRouter::RouteUpstream(const Upstream& upstream,
                                                     const ServicePtr& target) {
   const state::Workload& workload = *upstream.workload;
-  if (workload.network != source().network) return OtherNetwork(workload);
-  if (!target && workload.waypoint && !ComesFrom(*workload.waypoint)) {
-    return ViaWaypoint(*workload.waypoint, upstream.service);
+  if (workload.network != source().network) return ViaGateway(upstream, target);
+  if (!target && workload.waypoint && !finder_.ComesFrom(*workload.waypoint)) {
+    return ViaWaypoint(*workload.waypoint, nullptr, upstream.service);
   }
   return Direct(upstream);
 }
@@ -280,10 +177,10 @@ Result<OutboundRoute> OutboundRouter::Route() {
   }
   if (target) {
     if (const GatewayAddress* waypoint = PickWaypoint(*target)) {
-      return ViaWaypoint(*waypoint, target);
+      return ViaWaypoint(*waypoint, target, target);
     }
   }
-  Lookup lookup = Find(address, destination.port, PortRule::kDeclared);
+  Lookup lookup = finder_.Find(address, destination.port, PortRule::kDeclared);
   if (lookup.upstream) return RouteUpstream(*lookup.upstream, target);
   if (target && !lookup.passthrough) {
     return Fail(ErrorCode::kUnavailable, "no healthy upstream: service " + target->Key() +
@@ -299,9 +196,33 @@ std::unique_ptr<Random> MakeRandom() { return std::make_unique<FastRandom>(); }
 
 bool IsOwnPort(uint16_t port) { return port == 15001 || port == 15006 || port == kHbonePort; }
 
+std::vector<std::string> SpiffeNames(const state::Service& service) {
+  std::vector<std::string> names;
+  for (const auto& san : service.subject_alt_names) {
+    if (state::Identity::Parse(san)) names.push_back(san);
+  }
+  return names;
+}
+
 Result<OutboundRoute> RouteOutbound(const MeshState& mesh, const OutboundRequest& request,
                                     Random& random) {
   return OutboundRouter(mesh, request, random).Route();
+}
+
+OutboundRoute WithAddress(OutboundRoute route, std::span<const net::IpAddress> addresses,
+                          Random& random) {
+  auto preferred = [&](const net::IpAddress& address) {
+    return address.family() == route.resolve->preferred;
+  };
+  std::vector<net::IpAddress> choice;
+  std::ranges::copy_if(addresses, std::back_inserter(choice), preferred);
+  if (choice.empty()) choice.assign(addresses.begin(), addresses.end());
+  route.next_hop.address = choice[random.Below(choice.size())];
+  if (uint16_t port = route.resolve->authority_port; port != 0) {
+    route.authority = net::Endpoint{route.next_hop.address, port}.ToString();
+  }
+  route.resolve.reset();
+  return route;
 }
 
 }  // namespace ambit::proxy

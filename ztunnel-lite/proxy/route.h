@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,16 +31,30 @@ std::unique_ptr<Random> MakeRandom();
 // Ports of our own listeners in a pod: nothing may be sent there.
 bool IsOwnPort(uint16_t port);
 
-enum class Carrier : uint8_t { kHbone, kTcp };
+// Of the names that the control plane says may answer for a service, those that are SPIFFE ids.
+std::vector<std::string> SpiffeNames(const state::Service& service);
+
+// kDoubleHbone: to a workload on another network, a tunnel to that network's gateway and another
+// one inside it.
+enum class Carrier : uint8_t { kHbone, kDoubleHbone, kTcp };
 
 struct OutboundRoute {
   Carrier carrier = Carrier::kTcp;
   net::Endpoint next_hop;  // TCP connects here
-  std::string authority;   // of the CONNECT request, kHbone only
-  std::vector<std::string>
-      expected_sans;               // SPIFFE URIs, any of which the peer must present; kHbone
-  state::WorkloadPtr destination;  // what next_hop belongs to; null: unknown, passthrough
-  state::ServicePtr service;       // null unless addressed through a service
+  std::string authority;   // of the CONNECT request, in both tunnels of kDoubleHbone; not of kTcp
+  // SPIFFE URIs, any of which the peer must present; of kDoubleHbone the gateway.
+  std::vector<std::string> expected_sans;
+  std::vector<std::string> inner_sans;  // kDoubleHbone: the same of who answers the inner tunnel
+  state::WorkloadPtr destination;       // what next_hop belongs to; null: unknown, passthrough
+  state::ServicePtr service;            // null unless addressed through a service
+
+  // Set where next_hop has no address yet, because only a hostname is known of the workload.
+  struct Resolve {
+    std::string hostname;
+    net::Family preferred = net::Family::kIpv4;  // of what the client called
+    uint16_t authority_port = 0;  // not 0: the authority is the address with this port
+  };
+  std::optional<Resolve> resolve;
 };
 
 struct OutboundRequest {
@@ -51,13 +66,16 @@ struct OutboundRequest {
   std::vector<std::string> unreachable;
 };
 
-// Errors  kUnavailable: "no healthy upstream", unknown waypoint or gateway, a destination on
-// another
-//         network (its gateway takes HBONE within HBONE, which the data path does not carry);
-//         kInvalidArgument: the chosen workload cannot be reached that way, or the client called
-//         one of our own ports.
+// Errors  kUnavailable: "no healthy upstream", "unknown waypoint", "unknown gateway";
+//         kInvalidArgument: "no valid destination", the chosen workload cannot be reached that way,
+//         or the client called one of our own ports.
 Result<OutboundRoute> RouteOutbound(const state::MeshState& mesh, const OutboundRequest& request,
                                     Random& random);
+
+// The route with what its hostname resolved to: one at random of the preferred family, else one of
+// the others. Needs at least one address.
+OutboundRoute WithAddress(OutboundRoute route, std::span<const net::IpAddress> addresses,
+                          Random& random);
 
 struct InboundRequest {
   state::WorkloadPtr local;

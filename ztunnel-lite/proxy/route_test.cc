@@ -246,36 +246,125 @@ TEST(RouteOutbound, ADualStackEndpointKeepsTheCalledFamilyIfTheServiceAllowsIt) 
   }
 }
 
-TEST(RouteOutbound, WithoutAnAllowedAddressThereIsNoValidDestination) {
+TEST(RouteOutbound, AnEndpointWithOnlyAHostnameIsLeftToBeResolved) {
   TestMesh t;
-  auto service = MakeService("web", "10.96.0.9");
-  service.ip_families = state::IpFamilies::kIpv6Only;
-  t.Add(service);
-  t.Add(MakePod("web", "10.0.0.2"), service);
-  auto by_name = MakeService("name", "10.96.0.10");
-  t.Add(by_name);
-  auto pod = MakePod("name", "");
+  auto database = MakeService("database", "10.96.0.10");
+  t.Add(database);
+  auto pod = MakePod("database", "");
   pod.hostname = "db.example.com";
-  t.Add(pod, by_name);
-  EXPECT_EQ(t.Route("10.96.0.9:80").error().code(), ErrorCode::kInvalidArgument);
-  EXPECT_THAT(ErrorOf(t.Route("10.96.0.10:80")), HasSubstr("db.example.com"));
+  pod.tunnel_protocol = state::TunnelProtocol::kNone;
+  t.Add(pod, database);
+  auto plain = t.Route("10.96.0.10:80");
+  ASSERT_TRUE(plain && plain->resolve) << ErrorOf(plain);
+  EXPECT_EQ(plain->resolve->hostname, "db.example.com");
+  const std::vector<net::IpAddress> both = {Ip("fd00::7"), Ip("192.0.2.7"), Ip("192.0.2.8")};
+  EXPECT_EQ(WithAddress(*plain, both, t.random).next_hop.ToString(), "192.0.2.7:8080");
+  t.random.draw = 1;
+  EXPECT_EQ(WithAddress(*plain, both, t.random).next_hop.ToString(), "192.0.2.8:8080");
+  EXPECT_EQ(WithAddress(*plain, std::span(both).first(1), t.random).next_hop.ToString(),
+            "[fd00::7]:8080");
+  pod.tunnel_protocol = state::TunnelProtocol::kHbone;
+  t.Add(pod, database);
+  auto tunnelled = t.Route("10.96.0.10:80");
+  ASSERT_TRUE(tunnelled && tunnelled->resolve);
+  auto route = WithAddress(*tunnelled, std::span(both).subspan(1, 1), t.random);
+  EXPECT_EQ(route.next_hop.ToString(), "192.0.2.7:15008");
+  EXPECT_EQ(route.authority, "192.0.2.7:8080");
+  EXPECT_FALSE(route.resolve);
 }
 
-TEST(RouteOutbound, AnotherNetworkIsAnErrorBecauseItsGatewayCannotBeUsed) {
-  TestMesh t;
-  auto web = MakeService("web", "10.96.0.9");
-  t.Add(web);
-  auto remote = MakePod("remote", "10.0.0.2");
-  remote.network = "other";
-  t.Add(remote, web);
-  auto route = t.Route("10.96.0.9:80");
-  ASSERT_FALSE(route.has_value());
-  EXPECT_EQ(route.error().code(), ErrorCode::kUnavailable);
-  EXPECT_THAT(ErrorOf(route), HasSubstr("network \"other\""));
-  t.Add(MakePod("local", "10.0.0.3"), web);
-  for (t.random.draw = 0; t.random.draw < 8; ++t.random.draw) {
-    EXPECT_EQ(t.Route("10.96.0.9:80")->destination->name, "local");
+TEST(RouteOutbound, TheNodeOfAWorkloadMakesNoDifference) {
+  for (const char* node : {"here", "there"}) {
+    for (auto protocol : {state::TunnelProtocol::kHbone, state::TunnelProtocol::kNone}) {
+      TestMesh t;
+      t.source.node = "here";
+      auto pod = MakePod("web", "10.0.0.2");
+      pod.node = node;
+      pod.tunnel_protocol = protocol;
+      pod.native_tunnel = true;
+      t.Add(pod);
+      bool hbone = protocol == state::TunnelProtocol::kHbone;
+      auto route = t.Route("10.0.0.2:8080");
+      EXPECT_EQ(route->carrier, hbone ? Carrier::kHbone : Carrier::kTcp) << node;
+      EXPECT_EQ(route->next_hop.ToString(), hbone ? "10.0.0.2:15008" : "10.0.0.2:8080") << node;
+    }
   }
+}
+
+TEST(RouteOutbound, TheClientsOwnWaypointIsForThoseWhoCallIt) {
+  TestMesh t;
+  t.source.waypoint = GatewayAddress{NetworkAddress{"", Ip("10.0.0.20")}, 15008};
+  t.Add(MakePod("waypoint", "10.0.0.20"));
+  t.Add(MakePod("web", "10.0.0.2"));
+  EXPECT_EQ(t.Route("10.0.0.2:8080")->next_hop.ToString(), "10.0.0.2:15008");
+}
+
+TEST(RouteOutbound, AnAddressOfAWaypointWinsOverTheCalledFamily) {
+  TestMesh t;
+  auto waypoint = MakePod("waypoint", "10.0.0.20");
+  waypoint.addresses.push_back(Ip("fd00::20"));
+  waypoint.hostname = "waypoint.example.com";
+  t.Add(waypoint);
+  auto pod = MakePod("web", "fd00::2");
+  pod.waypoint = GatewayAddress{NetworkAddress{"", Ip("10.0.0.20")}, 15008};
+  t.Add(pod);
+  auto by_address = t.Route("[fd00::2]:8080");
+  EXPECT_EQ(by_address->next_hop.ToString(), "10.0.0.20:15008");
+  EXPECT_EQ(by_address->authority, "[fd00::2]:8080");
+  pod.waypoint = GatewayAddress{NamespacedHostname{"default", "waypoint.example.com"}, 15008};
+  t.Add(pod);
+  EXPECT_EQ(t.Route("[fd00::2]:8080")->next_hop.ToString(), "[fd00::20]:15008")
+      << "a name follows the client's family";
+}
+
+TEST(RouteOutbound, APassthroughServiceMayHaveAWaypoint) {
+  TestMesh t;
+  t.Add(MakePod("waypoint", "10.0.0.20"));
+  auto service = MakeService("ext", "10.96.0.9");
+  service.balancing_mode = state::BalancingMode::kPassthrough;
+  service.waypoint = GatewayAddress{NetworkAddress{"", Ip("10.0.0.20")}, 15008};
+  t.Add(service);
+  auto route = t.Route("10.96.0.9:80");
+  ASSERT_TRUE(route.has_value()) << ErrorOf(route);
+  EXPECT_EQ(route->next_hop.ToString(), "10.0.0.20:15008");
+  EXPECT_EQ(route->authority, "10.96.0.9:80");
+}
+
+TEST(RouteOutbound, AWaypointMayServeAPortOfItsOwn) {
+  TestMesh t;
+  auto waypoint = MakeService("waypoint", "10.96.0.20", {{15008, 15009}});
+  t.Add(waypoint);
+  t.Add(MakePod("waypoint", "10.0.0.20"), waypoint);
+  auto web = MakeService("web", "10.96.0.9");
+  web.waypoint = GatewayAddress{NetworkAddress{"", Ip("10.96.0.20")}, 15008};
+  t.Add(web);
+  EXPECT_EQ(t.Route("10.96.0.9:80")->next_hop.ToString(), "10.0.0.20:15009");
+}
+
+TEST(RouteOutbound, AServiceThatIsPrivateToAnotherNamespaceIsNotSeen) {
+  TestMesh t;
+  auto hidden = MakeService("hidden", "10.96.0.9");
+  hidden.ns = "other";
+  hidden.namespace_private = true;
+  t.Add(hidden);
+  t.Add(MakePod("web", "10.0.0.2"), hidden);
+  EXPECT_EQ(t.Route("10.96.0.9:80")->service, nullptr) << "plain TCP, as to anybody";
+  t.source.ns = "other";
+  EXPECT_EQ(t.Route("10.96.0.9:80")->service->name, "hidden");
+}
+
+TEST(RouteOutbound, OfServicesWithOneAddressTheClientsNamespaceIsMeant) {
+  TestMesh t;
+  for (const char* ns : {"first", "default", "last"}) {
+    auto service = MakeService(ns, "10.96.0.9");
+    service.ns = ns;
+    service.canonical = ns == std::string("last");
+    t.Add(service);
+    t.Add(MakePod(ns, "10.0.0.2"), service);
+  }
+  EXPECT_EQ(t.Route("10.96.0.9:80")->service->name, "default");
+  t.source.ns = "elsewhere";
+  EXPECT_EQ(t.Route("10.96.0.9:80")->service->name, "last") << "the canonical one";
 }
 
 TEST(RouteOutbound, OurOwnPortsAreRefusedOnLoopback) {

@@ -43,6 +43,7 @@ struct ConnectionInfo {
   std::string source_identity;  // SPIFFE URI, empty in plaintext
   std::string destination_identity;
   bool mutual_tls = false;
+  bool through_gateway = false;  // a tunnel inside the one to another network's gateway
 };
 
 // One connection from the routing decision to its end. Destroying it without Finish counts as cut

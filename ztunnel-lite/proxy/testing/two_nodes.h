@@ -21,9 +21,9 @@ class TestCredentials : public identity::CredentialSource {
   boost::asio::awaitable<Result<tls::CredentialPtr>> Get(state::Identity identity) override;
   // From now on pods of `asked` present themselves as `given`.
   void Impersonate(const state::Identity& asked, const state::Identity& given);
+  Result<tls::CredentialPtr> Find(const state::Identity& asked);
 
  private:
-  Result<tls::CredentialPtr> Find(const state::Identity& asked);
   std::mutex mutex_;
   identity::TestCa ca_;
   std::map<state::Identity, state::Identity> impersonated_;
@@ -47,6 +47,9 @@ class TwoNodes : public ::testing::Test {
   state::Workload WorkloadOf(const std::string& name, const std::string& node,
                              const PodNetwork::Pod& pod) const;
   void Announce(state::Workload workload);
+  tls::CredentialPtr CredentialOf(const std::string& name) {
+    return credentials_.Find(IdentityOf(name)).value();
+  }
   // Denies `port` of the server to everybody.
   void DenyPort(uint16_t port);
 
