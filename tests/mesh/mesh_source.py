@@ -16,7 +16,7 @@ from mesh_objects import ADDRESS, AUTHORIZATION, encode
 
 TYPE_PREFIX = "type.googleapis.com/"
 PATH = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 60
 
 
 class Rejected(Exception):

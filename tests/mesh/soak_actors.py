@@ -244,7 +244,9 @@ class Churn(Actor):
         lab, node = self.soak.lab, self.rng.choice(self.soak.lab.nodes)
         self.count += 1
         labels = {"app": "churn"} | (AMBIENT if self.rng.random() < 0.8 else {})
-        pod = lab.add_pod(f"churn-{self.count}", node, labels=labels)
+        name = f"churn-{self.count}"
+        lab.fields[name] = {"workload_name": "churn"}  # as pods of one Deployment are
+        pod = lab.add_pod(name, node, labels=labels)
         try:
             with pod.socket() as listener:
                 listener.bind((pod.ip, 0))
