@@ -19,6 +19,11 @@ EITHER_VIP = "10.96.0.20"  # of a service whose endpoints are the server and the
 
 
 class BlackHole(MeshCase):
+    differences = {
+        "test_a_hole_before_there_is_a_tunnel": "the peer's deadlines are its own, and others wait "
+                                                "behind the hole",
+        "test_a_hole_behind_a_tunnel_that_works": "the peer waits for an answer without a deadline",
+        "test_a_hole_among_the_endpoints_of_a_service": "the peer tries one endpoint only"}
     environment = {"AMBIT_CONNECT_TIMEOUT": f"{CONNECT_SECONDS}s",
                    "AMBIT_RESPONSE_TIMEOUT": f"{ANSWER_SECONDS}s"}
 

@@ -15,6 +15,10 @@ PORTS = {"AMBIT_ADMIN_PORT": 16000, "AMBIT_METRICS_PORT": 16020, "AMBIT_READINES
 
 
 class Drain(MeshCase):
+    differences = {
+        "test_at_the_deadline_what_is_left_is_cut": "the peer ends it as if the app had; ours resets",
+        "test_a_successor_takes_over_without_a_failed_connection":
+            "only ours can move its pages to other ports; upgrade_test.py has a network for each"}
     environment = {"CONNECTION_TERMINATION_DEADLINE": f"{DEADLINE_SECONDS}s"}
 
     @classmethod
