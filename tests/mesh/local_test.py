@@ -9,6 +9,8 @@ from program import wait_until
 
 
 class LocalFile(MeshCase):
+    only_ours = "the peer reads its local file once, when it starts"
+
     @classmethod
     def make_mesh(cls):
         cls.files = []
