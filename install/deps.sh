@@ -14,7 +14,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(
   clang-19 lld-19 libclang-rt-19-dev clang-format-19 clang-tidy-19
   cmake ninja-build pkg-config git ca-certificates python3
-  libboost1.81-dev libssl-dev libnghttp2-dev
+  libboost1.81-dev libssl-dev libnghttp2-dev zlib1g-dev libbrotli-dev libzstd-dev
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
   libnftnl-dev libmnl-dev libnl-3-dev libnl-route-3-dev
   nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev prometheus-cpp-dev libldns-dev
