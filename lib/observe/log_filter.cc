@@ -1,14 +1,17 @@
 #include "lib/observe/log_filter.h"
 
+#include <algorithm>
 #include <optional>
 
 namespace ambit::observe {
 namespace {
 
+char ToLower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
 std::optional<Level> ParseLevel(std::string_view text) {
   for (Level level :
        {Level::kTrace, Level::kDebug, Level::kInfo, Level::kWarn, Level::kError, Level::kOff}) {
-    if (text == LevelName(level)) return level;
+    if (std::ranges::equal(text, LevelName(level), {}, ToLower)) return level;
   }
   return std::nullopt;
 }

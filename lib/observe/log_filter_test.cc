@@ -21,6 +21,13 @@ TEST(LogFilter, EmptyMeansInfo) {
   EXPECT_FALSE(filter.Enabled(Level::kDebug, "a"));
 }
 
+TEST(LogFilter, LevelsAreWrittenInAnyCase) {
+  auto filter = LogFilter::Parse("WARN,xds=Debug");
+  ASSERT_TRUE(filter.has_value());
+  EXPECT_TRUE(filter->Enabled(Level::kDebug, "xds"));
+  EXPECT_FALSE(filter->Enabled(Level::kInfo, "app"));
+}
+
 TEST(LogFilter, NamesThePartThatDoesNotParse) {
   for (const char* bad : {"loud", "xds=", "=info", "info,,warn", "xds=loud"}) {
     EXPECT_FALSE(LogFilter::Parse(bad).has_value()) << bad;
