@@ -48,6 +48,8 @@ class DnsMeter {
   std::shared_ptr<DnsSeries> Find(uint16_t query_type, DnsProtocol protocol,
                                   const state::Workload* client);
   std::vector<prometheus::MetricFamily> Collect() const;
+  BoundedSeries<DnsSeries>& table() { return series_; }
+  const BoundedSeries<DnsSeries>& table() const { return series_; }
   size_t size() const { return series_.size(); }
 
  private:

@@ -30,6 +30,8 @@ class SeriesTable {
 
   std::shared_ptr<Series> Find(const ConnectionInfo& info, Flag flag);
   std::vector<prometheus::MetricFamily> Collect() const;
+  BoundedSeries<Series>& table() { return series_; }
+  const BoundedSeries<Series>& table() const { return series_; }
   size_t size() const { return series_.size(); }
 
  private:

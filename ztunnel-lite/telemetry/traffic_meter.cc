@@ -1,6 +1,10 @@
 #include "ztunnel-lite/telemetry/traffic_meter.h"
 
+#include <tuple>
+#include <utility>
+
 #include "ztunnel-lite/telemetry/connection_log.h"
+#include "ztunnel-lite/telemetry/labels.h"
 
 namespace ambit::telemetry {
 
@@ -21,12 +25,22 @@ void AddTo(std::atomic<uint64_t>& total, uint64_t bytes) {
   total.store(total.load(kRelaxed) + bytes, kRelaxed);
 }
 
+// As an operator calls it.
+std::string DestinationOf(const ConnectionInfo& info) {
+  if (info.destination_service) return info.destination_service->hostname;
+  if (const auto* workload = info.destination_workload.get()) {
+    return workload->name + "." + workload->ns;
+  }
+  return info.destination.ToString();
+}
+
 class MeteredRecord : public ConnectionRecord {
  public:
-  MeteredRecord(ConnectionInfo info, SeriesTable& table, OpenConnections& open, observe::Log& log,
-                const Clock& clock)
+  MeteredRecord(ConnectionInfo info, SeriesTable& table, OpenConnections& open,
+                ErrorSummary& errors, observe::Log& log, const Clock& clock)
       : table_(table),
         open_(open),
+        errors_(errors),
         log_(log),
         clock_(clock),
         live_(std::make_shared<LiveConnection>(std::move(info), clock.Steady())),
@@ -51,7 +65,9 @@ class MeteredRecord : public ConnectionRecord {
     if (!finished_) Finish(Flag::kNone, std::nullopt);
   }
   void FinishError(Flag flag, const Error& error) override {
-    if (!finished_) Finish(flag, error);
+    if (finished_) return;
+    errors_.Count(FlagText(flag), DestinationOf(live_->info), error);
+    Finish(flag, error);
   }
 
  private:
@@ -69,6 +85,7 @@ class MeteredRecord : public ConnectionRecord {
 
   SeriesTable& table_;
   OpenConnections& open_;
+  ErrorSummary& errors_;
   observe::Log& log_;
   const Clock& clock_;
   const std::shared_ptr<LiveConnection> live_;
@@ -81,11 +98,46 @@ class MeteredRecord : public ConnectionRecord {
 
 std::vector<prometheus::MetricFamily> MetricsRegistry::Collect() const {
   auto families = prometheus::Registry::Collect();
-  for (auto own : {traffic_.Collect(), dns_.Collect()}) {
+  for (auto own : {traffic_.Collect(), dns_.Collect(), CollectCounts()}) {
     families.insert(families.end(), std::make_move_iterator(own.begin()),
                     std::make_move_iterator(own.end()));
   }
   return families;
+}
+
+std::vector<prometheus::MetricFamily> MetricsRegistry::CollectCounts() const {
+  using prometheus::MetricType;
+  std::vector<prometheus::MetricFamily> families(4);
+  const std::tuple<const char*, const char*, MetricType> shapes[] = {
+      {"ambit_series", "Series of metrics that are held now.", MetricType::Gauge},
+      {"ambit_series_evicted_total", "Series that made room for others at the bound.",
+       MetricType::Counter},
+      {"ambit_series_expired_total", "Series of workloads that were gone.", MetricType::Counter},
+      {"ambit_series_overflowed_total",
+       "Times that a series had no room and the one named overflow was used.",
+       MetricType::Counter}};
+  for (size_t i = 0; i < families.size(); ++i) {
+    std::tie(families[i].name, families[i].help, families[i].type) = shapes[i];
+  }
+  for (const auto& [table, counts] :
+       {std::pair("traffic", traffic_.table().counts()), std::pair("dns", dns_.table().counts())}) {
+    for (auto& family : families) {
+      family.metric.emplace_back().label = {{"table", table}};
+    }
+    families[0].metric.back().gauge.value = static_cast<double>(counts.now);
+    families[1].metric.back().counter.value = static_cast<double>(counts.evicted);
+    families[2].metric.back().counter.value = static_cast<double>(counts.expired);
+    families[3].metric.back().counter.value = static_cast<double>(counts.overflowed);
+  }
+  return families;
+}
+
+void MetricsRegistry::ExpireSeries(const KnownWorkloads& known,
+                                   std::chrono::steady_clock::time_point now,
+                                   std::chrono::milliseconds keep) {
+  auto gone = [&known](const Labels& labels) { return known.IsGone(labels); };
+  traffic_.table().Expire(now, keep, gone);
+  dns_.table().Expire(now, keep, gone);
 }
 
 TrafficMeter::TrafficMeter(MetricsRegistry& registry, observe::Log& log, const Clock& clock)
@@ -96,11 +148,12 @@ TrafficMeter::TrafficMeter(MetricsRegistry& registry, observe::Log& log, const C
       destination_sockets_(SocketGauge(registry, "destination")) {}
 
 std::unique_ptr<ConnectionRecord> TrafficMeter::Open(ConnectionInfo info) {
-  return std::make_unique<MeteredRecord>(std::move(info), series_, open_, log_, clock_);
+  return std::make_unique<MeteredRecord>(std::move(info), series_, open_, errors_, log_, clock_);
 }
 
 void TrafficMeter::EarlyDeny(Reporter reporter, const net::Endpoint& source,
                              const net::Endpoint& destination, const Error& error) {
+  errors_.Count("DENIED", destination.ToString(), error);
   LogEarlyDeny(log_, reporter, source, destination, error);
 }
 

@@ -4,6 +4,8 @@
 #include "lib/observe/log.h"
 #include "lib/observe/metrics.h"
 #include "ztunnel-lite/telemetry/dns_meter.h"
+#include "ztunnel-lite/telemetry/error_summary.h"
+#include "ztunnel-lite/telemetry/known_workloads.h"
 #include "ztunnel-lite/telemetry/open_connections.h"
 #include "ztunnel-lite/telemetry/series.h"
 #include "ztunnel-lite/telemetry/traffic.h"
@@ -11,13 +13,23 @@
 namespace ambit::telemetry {
 
 // The registry that is scraped: what prometheus-cpp holds, and the series of traffic and DNS.
+// Metrics  ambit_series, ambit_series_{evicted,expired,overflowed}_total, by table.
 class MetricsRegistry : public prometheus::Registry {
  public:
+  // Of traffic; there are a quarter as many of DNS.
+  explicit MetricsRegistry(size_t series_bound = SeriesTable::kDefaultBound)
+      : traffic_(series_bound), dns_(series_bound / 4) {}
+
   std::vector<prometheus::MetricFamily> Collect() const override;
   SeriesTable& traffic() { return traffic_; }
   DnsMeter& dns() { return dns_; }
+  // Removes the series of workloads that were not among `known` at any call for at least `keep`.
+  void ExpireSeries(const KnownWorkloads& known, std::chrono::steady_clock::time_point now,
+                    std::chrono::milliseconds keep);
 
  private:
+  std::vector<prometheus::MetricFamily> CollectCounts() const;
+
   SeriesTable traffic_;
   DnsMeter dns_;
 };
@@ -33,6 +45,8 @@ class TrafficMeter : public Traffic {
                  const Error& error) override;
   // Those that are open now, oldest first. Any thread.
   std::vector<OpenConnection> ListOpen() const { return open_.List(clock_.Steady()); }
+  // What failed since the last summary. Any thread.
+  ErrorSummary& errors() { return errors_; }
   void SocketOpened(Reporter reporter) override { SocketsOf(reporter).Increment(); }
   void SocketClosed(Reporter reporter) override { SocketsOf(reporter).Decrement(); }
 
@@ -45,6 +59,7 @@ class TrafficMeter : public Traffic {
   observe::Log& log_;
   const Clock& clock_;
   OpenConnections open_;
+  ErrorSummary errors_;
   prometheus::Gauge& source_sockets_;
   prometheus::Gauge& destination_sockets_;
 };

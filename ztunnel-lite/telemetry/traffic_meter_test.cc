@@ -200,19 +200,57 @@ TEST_F(TrafficMeterTest, OpenConnectionsAreListedWhileOthersComeAndGo) {
   EXPECT_TRUE(meter_.ListOpen().empty());
 }
 
-TEST(SeriesTable, KeepsItsBoundAndWhatIsInUse) {
-  SeriesTable table(10);
-  ConnectionInfo info;
-  info.mutual_tls = true;
-  info.source_identity = "held";
-  auto held = table.Find(info, Flag::kNone);
-  for (int i = 0; i < 100; ++i) {
-    info.source_identity = "pod-" + std::to_string(i);
-    table.Find(info, Flag::kNone);
+TEST_F(TrafficMeterTest, SeriesOfAWorkloadThatIsGoneExpireOnceItsConnectionsHave) {
+  const auto hour = std::chrono::hours(1);
+  auto record = meter_.Open(Hbone(Reporter::kSource));
+  const std::vector<state::WorkloadPtr> both{Pod("client"), Pod("web")};
+  const std::vector<state::WorkloadPtr> client{Pod("client")};
+  auto look = [&](const std::vector<state::WorkloadPtr>& workloads) {
+    registry_.ExpireSeries(KnownWorkloads(workloads), clock_.now, hour);
+    return registry_.traffic().size();
+  };
+  EXPECT_EQ(look(both), 1u);
+  clock_.now += 2 * hour;
+  EXPECT_EQ(look(client), 1u);
+  clock_.now += 2 * hour;
+  EXPECT_EQ(look(client), 1u) << "a connection is still open";
+  record->FinishOk();
+  record.reset();
+  EXPECT_EQ(look(client), 1u) << "the last figures are still to be scraped";
+  clock_.now += hour / 2;
+  EXPECT_EQ(look(both), 1u) << "it came back";
+  clock_.now += hour / 2;
+  EXPECT_EQ(look(client), 1u);
+  clock_.now += hour - std::chrono::milliseconds(1);
+  EXPECT_EQ(look(client), 1u);
+  clock_.now += std::chrono::milliseconds(1);
+  EXPECT_EQ(look(client), 0u);
+  EXPECT_THAT(Metrics(), HasSubstr("ambit_series_expired_total{table=\"traffic\"} 1\n"));
+  EXPECT_THAT(Metrics(), Not(HasSubstr("istio_tcp_connections_opened_total")));
+}
+
+TEST_F(TrafficMeterTest, SeriesOfNobodyStay) {
+  meter_.Open(ConnectionInfo())->FinishOk();
+  for (int i = 0; i < 3; ++i) {
+    clock_.now += std::chrono::hours(1);
+    registry_.ExpireSeries(KnownWorkloads({}), clock_.now, std::chrono::hours(1));
   }
-  EXPECT_LE(table.size(), 10u);
-  info.source_identity = "held";
-  EXPECT_EQ(table.Find(info, Flag::kNone), held);
+  EXPECT_EQ(registry_.traffic().size(), 1u);
+}
+
+TEST_F(TrafficMeterTest, FailuresAreSummedUpByCauseAndDestination) {
+  ASSERT_TRUE(log_.SetFilter("off,errors=info").has_value());
+  for (int i = 0; i < 3; ++i) {
+    meter_.Open(Hbone(Reporter::kSource))
+        ->FinishError(Flag::kConnect, Error(ErrorCode::kTimedOut, "timed out"));
+  }
+  meter_.EarlyDeny(Reporter::kSource, net::Endpoint(), net::Endpoint::Parse("10.1.1.1:80").value(),
+                   Error(ErrorCode::kUnavailable, "no healthy upstream"));
+  meter_.errors().Write(log_, std::chrono::minutes(1));
+  EXPECT_EQ(log_.text(),
+            "warn\terrors\tmost frequent failures\tinterval=\"60s\" failures=4 kinds=2 "
+            "1=\"3 x CONNECT to web.default.svc.cluster.local: timed out\" "
+            "2=\"1 x DENIED to 10.1.1.1:80: no healthy upstream\"\n");
 }
 
 }  // namespace
