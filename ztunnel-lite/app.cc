@@ -18,6 +18,7 @@
 #include "ztunnel-lite/pod_lifecycle.h"
 #include "ztunnel-lite/snapshot_of.h"
 #include "ztunnel-lite/telemetry/traffic_meter.h"
+#include "ztunnel-lite/telemetry/upkeep.h"
 #include "ztunnel-lite/xds/client.h"
 #include "ztunnel-lite/zds/client.h"
 
@@ -27,14 +28,18 @@ namespace {
 
 constexpr char kScope[] = "app";
 constexpr char kStateTask[] = "state manager";
+// How often it is looked which workloads are gone.
+constexpr std::chrono::milliseconds kSeriesLook{60000};
 
 // What every pod needs from the kernel, tried once so that a missing privilege ends the start
 // instead of each pod.
 Result<void> CheckPrivileges(const config::Config& config) {
-  auto own = net::OpenOwnNetns();
-  if (!own) return std::unexpected(own.error());
-  auto entered = net::ScopedNetns::Enter(own->get());
-  if (!entered) return std::unexpected(entered.error().Wrap("CAP_SYS_ADMIN is needed"));
+  if (!config.dedicated) {
+    auto own = net::OpenOwnNetns();
+    if (!own) return std::unexpected(own.error());
+    auto entered = net::ScopedNetns::Enter(own->get());
+    if (!entered) return std::unexpected(entered.error().Wrap("CAP_SYS_ADMIN is needed"));
+  }
   if (config.packet_mark == 0) return {};
   auto socket = net::MakeTcpSocket(net::Family::kIpv4);
   if (!socket) return std::unexpected(socket.error());
@@ -94,11 +99,13 @@ class App::Impl {
   void Run();
 
  private:
+  Result<void> ServePods();
   Result<void> StartControlPlane();
   void OnSynced();
   void RequestStop();
   void Drain();
   void AnnounceBuild();
+  void ExpireSeries();
 
   const config::Config config_;
   observe::Log& log_;
@@ -106,10 +113,15 @@ class App::Impl {
   boost::asio::io_context control_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{
       control_.get_executor()};
-  telemetry::MetricsRegistry metrics_;
+  telemetry::MetricsRegistry metrics_{config_.series_bound};
   observe::Readiness readiness_;
   state::MeshState mesh_;
   telemetry::TrafficMeter traffic_{metrics_, log_, clock_};
+  telemetry::Upkeep error_summary_{control_, config_.error_summary_interval, [this] {
+                                     traffic_.errors().Write(log_, config_.error_summary_interval);
+                                   }};
+  telemetry::Upkeep series_expiry_{control_, std::min(config_.series_keep, kSeriesLook),
+                                   [this] { ExpireSeries(); }};
   identity::CaClient ca_{config_, control_};
   identity::CredentialCache credentials_{ca_, control_, clock_, log_};
   std::unique_ptr<proxy::PodProxies> proxies_;
@@ -122,6 +134,11 @@ class App::Impl {
   bool stopping_ = false;
   std::unique_ptr<Signals> signals_;
 };
+
+void App::Impl::ExpireSeries() {
+  const auto workloads = mesh_.AllWorkloads();
+  metrics_.ExpireSeries(telemetry::KnownWorkloads(workloads), clock_.Steady(), config_.series_keep);
+}
 
 void App::Impl::AnnounceBuild() {
   auto version = config_.proxy_metadata.find("ISTIO_VERSION");
@@ -145,6 +162,9 @@ void App::Impl::AnnounceBuild() {
              {"admin_port", int64_t{servers_->admin_endpoint().port}},
              {"metrics_port", int64_t{servers_->metrics_endpoint().port}},
              {"readiness_port", int64_t{servers_->readiness_endpoint().port}}});
+  for (const auto& name : config_.unknown_variables) {
+    log_.Warn(kScope, "environment variable is not known and has no effect", {{"name", name}});
+  }
 }
 
 Result<void> App::Impl::Start() {
@@ -155,15 +175,18 @@ Result<void> App::Impl::Start() {
   auto privileged = CheckPrivileges(config_);
   if (!privileged) return privileged;
   readiness_.MarkPending(kStateTask);
+  auto resolvers = dns::ReadResolvConf("/etc/resolv.conf");
+  // The file is the pod's own only where the tunnel is in the pod.
+  if (!config_.dedicated) resolvers.search.clear();
   auto proxies =
       proxy::PodProxies::Create({config_, mesh_, credentials_, traffic_, &log_, &metrics_.dns(),
-                                 dns::ReadResolvConf("/etc/resolv.conf")});
+                                 resolvers.servers, std::move(resolvers.search)});
   if (!proxies) return std::unexpected(proxies.error());
   proxies_ = std::move(*proxies);
   lifecycle_ = std::make_unique<PodLifecycle>(config_, mesh_, credentials_, *proxies_);
-  pods_ = std::make_unique<zds::PodSet>(*lifecycle_, readiness_, metrics_);
+  if (auto serving = ServePods(); !serving) return serving;
   auto snapshot = [this] {
-    return SnapshotOf(config_, mesh_, credentials_, *pods_, traffic_, local_.get());
+    return SnapshotOf(config_, mesh_, credentials_, pods_.get(), traffic_, local_.get());
   };
   admin::AdminContext admin{snapshot, [this] { RequestStop(); }, log_, config_.log_filter};
   auto servers = admin::Servers::Start({config_, control_, readiness_, metrics_, std::move(admin)});
@@ -172,6 +195,16 @@ Result<void> App::Impl::Start() {
   signals_ = std::make_unique<Signals>([this] { RequestStop(); });
   AnnounceBuild();
   return StartControlPlane();
+}
+
+// Of those the agent announces, or the one of a dedicated tunnel, which must then be servable.
+Result<void> App::Impl::ServePods() {
+  if (!config_.dedicated) {
+    pods_ = std::make_unique<zds::PodSet>(*lifecycle_, readiness_, metrics_);
+    return {};
+  }
+  const auto& [ns, name, service_account] = *config_.dedicated;
+  return lifecycle_->Start({ns + "/" + name, name, ns, service_account}, UniqueFd());
 }
 
 Result<void> App::Impl::StartControlPlane() {
@@ -192,6 +225,7 @@ Result<void> App::Impl::StartControlPlane() {
 void App::Impl::OnSynced() {
   if (stopping_) return;
   readiness_.MarkReady(kStateTask);
+  if (!pods_) return;
   // Not before: a pod whose mesh is unknown would be served wrongly.
   zds_ =
       std::make_unique<zds::Client>(zds::Client::Options{config_.zds_path}, control_, *pods_, log_);

@@ -22,7 +22,7 @@ admin::CertificateState StateOf(const identity::CredentialCache::Status& status)
 }  // namespace
 
 admin::Snapshot SnapshotOf(const config::Config& config, const state::MeshState& mesh,
-                           const identity::CredentialCache& credentials, const zds::PodSet& pods,
+                           const identity::CredentialCache& credentials, const zds::PodSet* pods,
                            const telemetry::TrafficMeter& traffic, const local::Source* local) {
   admin::Snapshot out;
   out.config = config;
@@ -38,9 +38,11 @@ admin::Snapshot SnapshotOf(const config::Config& config, const state::MeshState&
     out.static_config = {loaded.workloads, loaded.services, loaded.policies};
   }
   for (const auto& status : credentials.List()) out.certificates.push_back(StateOf(status));
-  for (const auto& [uid, entry] : pods.List()) {
-    const auto& [pod, up] = entry;
-    out.pods[uid] = {up, pod.name, pod.ns, pod.service_account};
+  if (pods != nullptr) {
+    for (const auto& [uid, entry] : pods->List()) {
+      const auto& [pod, up] = entry;
+      out.pods[uid] = {up, pod.name, pod.ns, pod.service_account};
+    }
   }
   out.connections = traffic.ListOpen();
   return out;

@@ -11,7 +11,7 @@ namespace ambit {
 // What /config_dump shows, gathered from those who know it; `local` may be null. Control
 // thread.
 admin::Snapshot SnapshotOf(const config::Config& config, const state::MeshState& mesh,
-                           const identity::CredentialCache& credentials, const zds::PodSet& pods,
+                           const identity::CredentialCache& credentials, const zds::PodSet* pods,
                            const telemetry::TrafficMeter& traffic, const local::Source* local);
 
 }  // namespace ambit

@@ -38,6 +38,7 @@ Result<NetnsId> IdentifyNetns(int fd) {
 }
 
 Result<ScopedNetns> ScopedNetns::Enter(int netns_fd) {
+  if (netns_fd < 0) return ScopedNetns(-1);
   auto previous = OpenOwnNetns();
   if (!previous) return Fail(previous.error());
   auto inside = Enter(netns_fd, previous->get());
@@ -46,6 +47,7 @@ Result<ScopedNetns> ScopedNetns::Enter(int netns_fd) {
 }
 
 Result<ScopedNetns> ScopedNetns::Enter(int netns_fd, int own_fd) {
+  if (netns_fd < 0) return ScopedNetns(-1);
   if (setns(netns_fd, CLONE_NEWNET) != 0) {
     return FailErrno(errno, "enter the network namespace of the pod (needs CAP_SYS_ADMIN)");
   }

@@ -35,6 +35,7 @@ Result<NetnsId> IdentifyNetns(int fd);
 // a thread in the wrong namespace would serve the wrong pod.
 class ScopedNetns {
  public:
+  // A negative `netns_fd` is the thread's own namespace: nothing is done and no privilege needed.
   // Errors  kPermissionDenied: CAP_SYS_ADMIN is missing; kInvalidArgument; kIo.
   static Result<ScopedNetns> Enter(int netns_fd);
   // For a thread that does it often: `own_fd` is the namespace it is in, which outlives this; the

@@ -4,14 +4,31 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/base/environment.h"
 #include "lib/base/error.h"
+#include "lib/net/address.h"
 #include "lib/net/socket.h"
 
-// Purpose  the tunnel's configuration, from the environment variables that ztunnel takes.
+// Purpose  the tunnel's configuration, from the environment variables and the file that ztunnel
+//          takes; docs/configuration.md is the table of them.
 // Threads  a value, made once in main().
 namespace ambit::config {
+
+inline constexpr char kMeshConfigPath[] = "./etc/istio/config/mesh";
+
+// The one pod that a dedicated tunnel serves.
+struct DedicatedPod {
+  std::string ns, name, service_account;
+  bool operator==(const DedicatedPod&) const = default;
+};
+
+// Where a pod's DNS proxy listens.
+struct DnsAddress {
+  std::optional<net::IpAddress> address{};  // none: the loopback address of each family
+  uint16_t port = 15053;
+};
 
 struct Config {
   // Mesh
@@ -34,12 +51,19 @@ struct Config {
   std::string local_xds_path, local_xds;
 
   // Pods
+  std::optional<DedicatedPod> dedicated;  // none: the pods that the node's agent announces
   std::string zds_path = "/var/run/ztunnel/ztunnel.sock";
-  uint32_t packet_mark = 0x539;
+  uint32_t packet_mark = 0x539;  // 0: none
   bool reuse_port = true;
   std::optional<bool> preserve_source;  // ENABLE_ORIG_SRC; unset: if the kernel lets us
 
+  // DNS
+  bool dns = true;
+  DnsAddress dns_address;
+  std::string preferred_service_namespace;  // empty: none
+
   // Data path
+  bool proxy = true;  // otherwise only DNS
   bool ipv6 = true;
   bool keepalive = true;
   net::KeepaliveOptions keepalive_options;
@@ -67,18 +91,30 @@ struct Config {
   uint16_t readiness_port = 15021;
   std::string log_filter = "info";
   bool log_json = false;
+  size_t series_bound = 20000;                    // of traffic metrics
+  std::chrono::milliseconds series_keep{300000};  // of workloads that are gone; 0: for ever
+  std::chrono::milliseconds error_summary_interval{60000};  // 0: none
+  bool log_policies = false;  // what policies decide, at level info instead of debug
 
   // Identity of the tunnel's own pod towards the control plane
   std::string pod_name, pod_namespace, instance_ip, service_account;
   std::string trust_domain = "cluster.local";
-  Environment::Map proxy_metadata;       // ISTIO_META_*, prefix removed
+  // Of the proxy configuration, ISTIO_META_* over it, prefix removed.
+  Environment::Map proxy_metadata;
   Environment::Map proxy_metadata_json;  // ISTIO_METAJSON_*, prefix removed, JSON texts
   Environment::Map xds_headers;          // XDS_HEADER_*, prefix removed, lower case
   Environment::Map ca_headers;           // CA_HEADER_*, likewise
 
+  // For the log of the start: variables that look as if they were meant for us.
+  std::vector<std::string> unknown_variables;
+
   // Errors  kInvalidArgument: names the variable, its value and what is accepted; also for a
   // variable that asks for something this tunnel does not do, where ignoring it would be unsafe.
-  static Result<Config> FromEnvironment(const Environment& environment);
+  // A mesh configuration that is not there says nothing; kIo: one that cannot be read.
+  static Result<Config> FromEnvironment(const Environment& environment,
+                                        const std::string& mesh_config_path = kMeshConfigPath);
+  // What FromEnvironment looks at; prefixes end in an asterisk.
+  static std::vector<std::string> KnownVariables();
 };
 
 }  // namespace ambit::config

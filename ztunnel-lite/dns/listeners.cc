@@ -43,8 +43,10 @@ Result<UniqueFd> BindUdp(const net::Endpoint& endpoint, const ListenOptions& opt
 Result<Listeners> BindListeners(const ListenOptions& options) {
   Listeners bound;
   for (net::Family family : {net::Family::kIpv4, net::Family::kIpv6}) {
+    const net::Endpoint endpoint{options.address.value_or(net::IpAddress::Loopback(family)),
+                                 options.port};
+    if (endpoint.address.family() != family) continue;
     if (family == net::Family::kIpv6 && !options.ipv6) continue;
-    const net::Endpoint endpoint{net::IpAddress::Loopback(family), kPort};
     auto tcp = net::ListenTcp(
         endpoint, {.reuse_port = options.reuse_port, .dual_stack = false, .mark = options.mark});
     if (!tcp) return Fail(tcp.error());

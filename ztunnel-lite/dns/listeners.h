@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "lib/base/error.h"
@@ -15,6 +16,8 @@ namespace ambit::dns {
 inline constexpr uint16_t kPort = 15053;
 
 struct ListenOptions {
+  std::optional<net::IpAddress> address{};  // none: the loopback address of each family
+  uint16_t port = kPort;
   bool ipv6 = true;
   bool reuse_port = true;
   uint32_t mark = 0;

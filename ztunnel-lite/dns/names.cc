@@ -57,13 +57,13 @@ std::string_view WithoutDomain(std::string_view name, std::string_view domain) {
 }  // namespace
 
 std::vector<Alias> AliasesOf(std::string_view name, std::string_view ns,
-                             std::string_view cluster_domain) {
+                             std::string_view cluster_domain, std::span<const std::string> search) {
   AliasList list(ns, cluster_domain);
   list.Add(std::string(name), {});
   list.AddExpansions(name, {});
-  const std::string search[] = {Join({ns, "svc", cluster_domain}), Join({"svc", cluster_domain}),
+  const std::string of_pod[] = {Join({ns, "svc", cluster_domain}), Join({"svc", cluster_domain}),
                                 std::string(cluster_domain)};
-  for (const auto& domain : search) {
+  for (const auto& domain : search.empty() ? std::span(of_pod) : search) {
     auto stripped = WithoutDomain(name, domain);
     if (stripped.empty()) continue;
     list.Add(std::string(stripped), stripped);

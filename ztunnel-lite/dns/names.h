@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,10 +19,12 @@ struct Alias {
 };
 
 // In the order in which they are tried, without duplicates: the name itself; the service that its
-// one to four labels may be short for; the same for the name without a search domain of a pod in
-// `ns` (<ns>.svc.<cluster_domain>, svc.<cluster_domain>, <cluster_domain>).
+// one to four labels may be short for; the same for the name without a search domain. Where
+// `search` is empty those are a pod's in `ns`: <ns>.svc.<cluster_domain>, svc.<cluster_domain>,
+// <cluster_domain>.
 std::vector<Alias> AliasesOf(std::string_view name, std::string_view ns,
-                             std::string_view cluster_domain);
+                             std::string_view cluster_domain,
+                             std::span<const std::string> search = {});
 
 // Whether it is a name of the cluster's services: "….svc.<cluster_domain>".
 bool IsClusterService(std::string_view name, std::string_view cluster_domain);

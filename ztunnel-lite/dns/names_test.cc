@@ -57,6 +57,14 @@ TEST(Names, AServiceOfAnotherNamespaceBehindTheOwnSearchDomainIsFound) {
   EXPECT_THAT(aliases, testing::Contains(Alias{"web.ns2.svc.cluster.local", "web.ns2"}));
 }
 
+TEST(Names, AGivenSearchListTakesThePlaceOfAPods) {
+  const std::string search[] = {"corp.example"};
+  EXPECT_THAT(AliasesOf("web.ns2.corp.example", "ns1", "cluster.local", search),
+              testing::Contains(Alias{"web.ns2.svc.cluster.local", "web.ns2"}));
+  EXPECT_THAT(AliasesOf("a.example.com.ns1.svc.cluster.local", "ns1", "cluster.local", search),
+              ElementsAre(Alias{"a.example.com.ns1.svc.cluster.local"}));
+}
+
 TEST(Names, AFullNameComesFirstAndOnlyOnce) {
   auto aliases = Aliases("web.ns1.svc.cluster.local");
   EXPECT_EQ(aliases.front(), Alias{"web.ns1.svc.cluster.local"});

@@ -1,5 +1,7 @@
 #include "ztunnel-lite/dns/resolv_conf.h"
 
+#include <algorithm>
+#include <cctype>
 #include <fstream>
 #include <sstream>
 
@@ -23,11 +25,28 @@ std::vector<net::Endpoint> ParseResolvConf(std::string_view text) {
   return servers;
 }
 
-std::vector<net::Endpoint> ReadResolvConf(const std::string& path) {
+std::vector<std::string> ParseSearchDomains(std::string_view text) {
+  std::vector<std::string> domains;
+  std::istringstream lines{std::string(text)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string word;
+    if (!(words >> word) || (word != "search" && word != "domain")) continue;
+    domains.clear();
+    while (words >> word) {
+      while (word.ends_with('.')) word.pop_back();
+      std::ranges::transform(word, word.begin(), [](unsigned char c) { return std::tolower(c); });
+      if (!word.empty()) domains.push_back(word);
+    }
+  }
+  return domains;
+}
+
+ResolvConf ReadResolvConf(const std::string& path) {
   std::ifstream file(path);
   std::ostringstream text;
   text << file.rdbuf();
-  return ParseResolvConf(text.str());
+  return {ParseResolvConf(text.str()), ParseSearchDomains(text.str())};
 }
 
 }  // namespace ambit::dns

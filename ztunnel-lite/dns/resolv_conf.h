@@ -12,7 +12,14 @@ namespace ambit::dns {
 // parse are skipped, as there. Source  resolv.conf(5).
 std::vector<net::Endpoint> ParseResolvConf(std::string_view text);
 
-// Those of the file; empty if it cannot be read.
-std::vector<net::Endpoint> ReadResolvConf(const std::string& path);
+// The search list: the last line that gives one, lower case.
+std::vector<std::string> ParseSearchDomains(std::string_view text);
+
+struct ResolvConf {
+  std::vector<net::Endpoint> servers{};
+  std::vector<std::string> search{};
+};
+// Of the file; empty if it cannot be read.
+ResolvConf ReadResolvConf(const std::string& path);
 
 }  // namespace ambit::dns

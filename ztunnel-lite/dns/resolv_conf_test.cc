@@ -30,8 +30,17 @@ TEST(ResolvConf, HasThreeAtMost) {
             3u);
 }
 
+TEST(ResolvConf, TheLastSearchListCounts) {
+  EXPECT_THAT(
+      ParseSearchDomains("domain a.b\nsearch Shop.svc.Cluster.local. x\nnameserver 1.1.1.1\n"),
+      testing::ElementsAre("shop.svc.cluster.local", "x"));
+  EXPECT_THAT(ParseSearchDomains("search x\nsearch\n"), testing::IsEmpty());
+}
+
 TEST(ResolvConf, AFileThatIsNotThereHasNone) {
-  EXPECT_THAT(ReadResolvConf("/nonexistent/resolv.conf"), testing::IsEmpty());
+  auto none = ReadResolvConf("/nonexistent/resolv.conf");
+  EXPECT_THAT(none.servers, testing::IsEmpty());
+  EXPECT_THAT(none.search, testing::IsEmpty());
 }
 
 }  // namespace

@@ -25,9 +25,20 @@ class Search {
   }
 
  private:
+  state::ServicePtr Find(std::string_view name,
+                         const std::function<bool(const state::Service&)>& accept) const {
+    auto service = names_.Find(name, client_ns_, accept);
+    if (!service || client_.preferred_ns.empty() || service->ns == client_ns_ ||
+        service->canonical) {
+      return service;
+    }
+    auto preferred = names_.Find(
+        name, client_ns_, [&](const auto& s) { return s.ns == client_.preferred_ns && accept(s); });
+    return preferred ? preferred : service;
+  }
+
   bool TryService(const Alias& alias) {
-    auto service = names_.Find(alias.name, client_ns_,
-                               [this](const auto& s) { return HasVip(s) || IsHeadless(s); });
+    auto service = Find(alias.name, [this](const auto& s) { return HasVip(s) || IsHeadless(s); });
     if (!service) return false;
     if (!HasVip(*service)) return AnswerHeadless(alias, *service);
     AnswerVips(alias.stripped, *service);
@@ -39,8 +50,7 @@ class Search {
   bool TryPod(const Alias& alias) {
     auto [pod, service_name] = SplitPodName(alias.name, client_.cluster_domain);
     if (pod.empty()) return false;
-    auto service =
-        names_.Find(service_name, client_ns_, [this](const auto& s) { return IsHeadless(s); });
+    auto service = Find(service_name, [this](const auto& s) { return IsHeadless(s); });
     if (!service) return false;
     std::vector<const state::Workload*> meant;
     for (const auto& endpoint : names_.Endpoints(*service)) {
@@ -56,7 +66,7 @@ class Search {
   bool TryWildcards(const Alias& alias) {
     Wildcards wildcards(alias.name);
     for (auto name = wildcards.Next(); !name.empty(); name = wildcards.Next()) {
-      auto service = names_.Find(name, client_ns_, [this](const auto& s) { return HasVip(s); });
+      auto service = Find(name, [this](const auto& s) { return HasVip(s); });
       if (!service) continue;
       AnswerVips({}, *service);
       return true;
@@ -134,7 +144,7 @@ Resolution Resolve(std::string_view name, net::Family family, const Client& clie
                    const state::MeshState& mesh) {
   Resolution resolution;
   if (name.empty()) return resolution;
-  auto aliases = AliasesOf(name, client.ns, client.cluster_domain);
+  auto aliases = AliasesOf(name, client.ns, client.cluster_domain, client.search);
   mesh.VisitNames([&](const state::MeshState::NameView& names) {
     resolution = Search(client, family, names).Try(aliases);
   });

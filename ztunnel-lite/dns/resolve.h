@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,10 @@ struct Client {
   std::string_view network;
   std::string_view cluster_domain;
   bool ipv6 = true;  // whether addresses of that family are given at all
+  // Whose service is meant where several namespaces have the name, none of them is the client's and
+  // none is canonical; empty: the first.
+  std::string_view preferred_ns{};
+  std::span<const std::string> search{};  // empty: a pod's
 };
 
 struct Resolution {

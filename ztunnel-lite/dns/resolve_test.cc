@@ -74,6 +74,26 @@ class Resolving : public ::testing::Test {
   state::MeshState mesh_;
 };
 
+TEST_F(Resolving,
+       OfServicesThatShareANameThePreferredNamespaceComesAfterTheClientsAndTheCanonical) {
+  constexpr char kHost[] = "shared.example.com";
+  auto ask = [this, kHost](std::string_view ns, std::string_view preferred) {
+    return Ask(
+        kHost, net::Family::kIpv4,
+        {.ns = ns, .network = "", .cluster_domain = "cluster.local", .preferred_ns = preferred});
+  };
+  Add(ServiceOf("ns3", kHost, {{"", "240.240.3.3"}}));
+  Add(ServiceOf("ns4", kHost, {{"", "240.240.4.4"}}));
+  EXPECT_EQ(ask("ns1", ""), "240.240.3.3");
+  EXPECT_EQ(ask("ns1", "ns4"), "240.240.4.4");
+  EXPECT_EQ(ask("ns1", "ns9"), "240.240.3.3");
+  EXPECT_EQ(ask("ns3", "ns4"), "240.240.3.3");
+  auto canonical = ServiceOf("ns5", kHost, {{"", "240.240.5.5"}});
+  canonical.canonical = true;
+  Add(canonical);
+  EXPECT_EQ(ask("ns1", "ns4"), "240.240.5.5");
+}
+
 TEST_F(Resolving, NamesAsClientsWriteThem) {
   const std::pair<const char*, const char*> cases[] = {
       // The client's own namespace.

@@ -134,7 +134,9 @@ bool Server::ServeFromMesh(const Query& query, const state::Workload& client, Or
                             {.ns = client.ns,
                              .network = client.network,
                              .cluster_domain = options_.cluster_domain,
-                             .ipv6 = options_.ipv6},
+                             .ipv6 = options_.ipv6,
+                             .preferred_ns = options_.preferred_ns,
+                             .search = options_.search},
                             context_.mesh);
   if (resolution.kind == Resolution::Kind::kForward) return false;
   const bool found = resolution.kind == Resolution::Kind::kAddresses;

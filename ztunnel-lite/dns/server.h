@@ -52,8 +52,10 @@ class Server {
   struct Options {
     std::string cluster_domain = "cluster.local";
     bool ipv6 = true;
-    int pod_netns = -1;  // borrowed
-    int own_netns = -1;  // borrowed: the worker's, to return to
+    std::string preferred_ns{};
+    std::vector<std::string> search{};  // empty: a pod's
+    int pod_netns = -1;                 // borrowed
+    int own_netns = -1;                 // borrowed: the worker's, to return to
     ListenOptions listen{};
     // Who is asked where it is not known whom the pod asked.
     std::vector<net::Endpoint> fallback{};

@@ -25,10 +25,16 @@ bool IsIpv6Enabled() {
 // client is reset. A read-only /proc/sys leaves it at that.
 void LetSuccessorFinishHandshakes() { std::ofstream("/proc/sys/net/ipv4/tcp_migrate_req") << "1"; }
 
+// Answers to redirected connections need the mark to get out of the pod; nothing is redirected by
+// marks where the tunnel is in the pod itself.
+uint32_t ListenerMark(const config::Config& config) {
+  return config.dedicated ? 0 : config.packet_mark;
+}
+
 Result<UniqueFd> Listen(const config::Config& config, net::Family family, uint16_t port) {
   net::ListenOptions options{.reuse_port = config.reuse_port,
                              .dual_stack = true,
-                             .mark = config.packet_mark,
+                             .mark = ListenerMark(config),
                              .backlog = kBacklog};
   auto fd = net::ListenTcp({net::IpAddress::Any(family), port}, options);
   bool no_ipv6 =
@@ -74,17 +80,16 @@ Result<Bound> Bind(const config::Config& config, net::Family family, uint16_t po
   return Bound{std::move(*fd), *transparent};
 }
 
-// As ztunnel reads it: on unless it is there and says something else.
-bool ServesDns(const config::Config& config) {
-  auto capture = config.proxy_metadata.find("DNS_CAPTURE");
-  return capture == config.proxy_metadata.end() || capture->second == "true";
-}
-
 Result<Listeners> BindSet(const config::Config& config, net::Family family, bool serves_dns) {
   Result<dns::Listeners> dns =
       serves_dns ? dns::BindListeners(DnsListenOptions(config, family == net::Family::kIpv6))
                  : dns::Listeners();
   if (!dns) return Fail(dns.error().Wrap("the pod's DNS proxy"));
+  if (!config.proxy) {
+    Listeners only_dns;
+    only_dns.dns = std::move(*dns);
+    return only_dns;
+  }
   auto hbone = Bind(config, family, kInboundHbonePort);
   if (!hbone) return Fail(hbone.error());
   auto plain = Bind(config, family, kInboundPlainPort);
@@ -106,7 +111,11 @@ bool IsTunnelPort(uint16_t port) {
 }
 
 dns::ListenOptions DnsListenOptions(const config::Config& config, bool ipv6) {
-  return {.ipv6 = ipv6, .reuse_port = config.reuse_port, .mark = config.packet_mark};
+  return {.address = config.dns_address.address,
+          .port = config.dns_address.port,
+          .ipv6 = ipv6,
+          .reuse_port = config.reuse_port,
+          .mark = ListenerMark(config)};
 }
 
 Result<std::vector<Listeners>> BindListeners(const config::Config& config, int pod_netns,
@@ -118,7 +127,7 @@ Result<std::vector<Listeners>> BindListeners(const config::Config& config, int p
   if (config.reuse_port) LetSuccessorFinishHandshakes();
   std::vector<Listeners> bound;
   for (int i = 0; i < sets; ++i) {
-    auto set = BindSet(config, family, i == 0 && ServesDns(config));
+    auto set = BindSet(config, family, i == 0 && config.dns);
     if (!set) return Fail(set.error());
     bound.push_back(std::move(*set));
   }

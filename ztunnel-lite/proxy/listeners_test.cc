@@ -56,11 +56,47 @@ TEST(Listeners, OneSetOfAPodServesDns) {
 TEST(Listeners, TheMetadataCanSwitchDnsOff) {
   auto pod = NewNetns();
   config::Config config;
-  config.proxy_metadata = {{"DNS_CAPTURE", "false"}};
+  config.dns = false;
   auto bound = BindListeners(config, pod.get(), 1);
   ASSERT_TRUE(bound) << bound.error().message();
   EXPECT_TRUE(bound->front().dns.udp.empty());
   EXPECT_TRUE(bound->front().dns.tcp.empty());
+}
+
+TEST(Listeners, WithoutTheProxyThereIsOnlyDns) {
+  auto pod = NewNetns();
+  config::Config config;
+  config.proxy = false;
+  auto bound = BindListeners(config, pod.get(), 1);
+  ASSERT_TRUE(bound) << bound.error().message();
+  EXPECT_FALSE(bound->front().outbound.valid());
+  EXPECT_FALSE(bound->front().inbound_plain.valid());
+  EXPECT_FALSE(bound->front().inbound_hbone.valid());
+  EXPECT_FALSE(bound->front().dns.udp.empty());
+}
+
+TEST(Listeners, DnsListensWhereItIsTold) {
+  auto pod = NewNetns();
+  config::Config config;
+  config.dns_address = {net::IpAddress::Parse("127.0.0.7").value(), 5353};
+  auto bound = BindListeners(config, pod.get(), 1);
+  ASSERT_TRUE(bound) << bound.error().message();
+  ASSERT_EQ(bound->front().dns.udp.size(), 1u);
+  ASSERT_EQ(bound->front().dns.tcp.size(), 1u);
+  EXPECT_EQ(net::LocalEndpoint(bound->front().dns.udp[0].get())->ToString(), "127.0.0.7:5353");
+  EXPECT_EQ(net::LocalEndpoint(bound->front().dns.tcp[0].get())->ToString(), "127.0.0.7:5353");
+}
+
+TEST(Listeners, OfADedicatedTunnelHaveNoMark) {
+  auto pod = NewNetns();
+  config::Config config;
+  config.dedicated = config::DedicatedPod{"shop", "web", "front"};
+  auto bound = net::InNetns(pod.get(), [&] { return BindListeners(config, -1, 1); });
+  ASSERT_TRUE(bound) << bound.error().message();
+  for (int fd : {bound->front().outbound.get(), bound->front().inbound_plain.get(),
+                 bound->front().inbound_hbone.get(), bound->front().dns.udp[0].get()}) {
+    EXPECT_EQ(Option(fd, SOL_SOCKET, SO_MARK), 0);
+  }
 }
 
 TEST(Listeners, AcceptedSocketsInheritWhatTheListenerHas) {

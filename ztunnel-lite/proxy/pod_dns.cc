@@ -6,6 +6,8 @@ dns::Server::Options PodProxy::DnsOptions() const {
   const auto& config = context_.config;
   return {.cluster_domain = config.cluster_domain,
           .ipv6 = config.ipv6,
+          .preferred_ns = config.preferred_service_namespace,
+          .search = context_.search_domains,
           .pod_netns = pod_->netns.get(),
           .own_netns = worker_.own_netns(),
           .listen = DnsListenOptions(config, config.ipv6),

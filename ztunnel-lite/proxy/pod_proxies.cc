@@ -106,7 +106,7 @@ Result<void> PodProxies::Impl::StartWorkers() {
 
 Result<void> PodProxies::Impl::Start(const PodInfo& info, UniqueFd netns) {
   if (draining_) return Fail(ErrorCode::kCancelled, "the tunnel is draining");
-  auto id = net::IdentifyNetns(netns.get());
+  auto id = netns.valid() ? net::IdentifyNetns(netns.get()) : Result<net::NetnsId>();
   if (!id) return Fail(id.error().Wrap("pod " + info.ns + "/" + info.name));
   auto present = pods_.find(info.uid);
   if (present != pods_.end() && present->second.pod->netns_id == *id) return {};

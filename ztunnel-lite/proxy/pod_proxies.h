@@ -38,6 +38,8 @@ class PodProxies {
     telemetry::DnsMeter* dns_meter = nullptr;  // null: not counted
     // Who is asked for a name where it is not known whom the pod asked.
     std::vector<net::Endpoint> fallback_resolvers{};
+    // What the pod's names may end in; empty: what Kubernetes writes into its resolv.conf.
+    std::vector<std::string> search_domains{};
   };
 
   // Starts the worker threads. Errors  kResourceExhausted.
@@ -47,8 +49,8 @@ class PodProxies {
 
   // Binds every listener of the pod in `netns` and serves; when it returns without error, capture
   // is live. The same pod in the same namespace is a success that does nothing; in another
-  // namespace it replaces the old one. Errors  of bind or setns, with the port in the text; nothing
-  // is left behind.
+  // namespace it replaces the old one. No `netns` is the process's own namespace. Errors  of bind
+  // or setns, with the port in the text; nothing is left behind.
   Result<void> Start(const PodInfo& pod, UniqueFd netns);
   // The pod is gone: connections end at once. Unknown uids are fine.
   void Stop(const std::string& uid);

@@ -188,12 +188,22 @@ void PodProxy::FinishRelay(telemetry::ConnectionRecord& record, const Connection
   Finish(record, connection, &failure);
 }
 
+void PodProxy::LogVerdict(const RbacVerdict& verdict, const RbacConnection& connection) const {
+  constexpr std::string_view kScope = "rbac";
+  const auto level = context_.config.log_policies ? observe::Level::kInfo : observe::Level::kDebug;
+  if (context_.log == nullptr || !context_.log->Enabled(level, kScope)) return;
+  const std::string source = connection.source.ToString();
+  const std::string destination = connection.destination.ToString();
+  const observe::Field fields[] = {{"src.addr", observe::Bare{source}},
+                                   {"dst.addr", observe::Bare{destination}}};
+  for (const auto& line : verdict.dry_run) context_.log->Write(level, kScope, line, fields);
+  if (!verdict.allowed) context_.log->Write(level, kScope, verdict.reason, fields);
+}
+
 Result<void> PodProxy::Authorize(const state::Workload& local,
                                  const RbacConnection& connection) const {
   auto verdict = proxy::Authorize(context_.mesh.PoliciesFor(local), connection);
-  if (context_.log != nullptr) {
-    for (const auto& line : verdict.dry_run) context_.log->Debug("rbac", line);
-  }
+  LogVerdict(verdict, connection);
   if (verdict.allowed) return {};
   return Fail(ErrorCode::kPermissionDenied, verdict.reason);
 }

@@ -99,7 +99,8 @@ class PodProxy : public std::enable_shared_from_this<PodProxy>,
                      const Failure* failure);
   static void FinishRelay(telemetry::ConnectionRecord& record, const Connection& connection,
                           const Result<void>& outcome);
-  // Evaluates the policies that hold for `local` now; dry-run ones are logged.
+  // Evaluates the policies that hold for `local` now; what they say is logged.
+  void LogVerdict(const RbacVerdict& verdict, const RbacConnection& connection) const;
   Result<void> Authorize(const state::Workload& local, const RbacConnection& connection) const;
 
   // outbound.cc

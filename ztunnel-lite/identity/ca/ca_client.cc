@@ -139,8 +139,11 @@ Result<std::shared_ptr<Call>> CaClient::Impl::Prepare(const state::Identity& ide
   call->request.set_csr(csr->csr_pem);
   call->request.set_validity_duration(
       std::chrono::duration_cast<std::chrono::seconds>(config_.secret_ttl).count());
-  (*call->request.mutable_metadata()->mutable_fields())["ImpersonatedIdentity"].set_string_value(
-      identity.Uri());
+  // A dedicated tunnel has its pod's own token and asks in its own name.
+  if (!config_.dedicated) {
+    (*call->request.mutable_metadata()->mutable_fields())["ImpersonatedIdentity"].set_string_value(
+        identity.Uri());
+  }
   call->channel = *channel;
   call->stub = IstioCertificateService::NewStub(*channel);
   call->identity = identity;
