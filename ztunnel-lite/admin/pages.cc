@@ -4,6 +4,10 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/http1/compression.h"
+#include "lib/observe/log_filter.h"
+#include "ztunnel-lite/config/log_scopes.h"
+
 namespace ambit::admin {
 
 namespace {
@@ -20,6 +24,8 @@ constexpr char kIndex[] =
     "<h1>ztunnel-lite</h1><ul>"
     "<li><a href=\"config_dump\">config_dump</a>: what the tunnel knows and serves</li>"
     "<li>logging (POST): levels of the log</li>"
+    "<li><a href=\"debug/pprof/profile?seconds=10\">debug/pprof/profile</a>: "
+    "where the CPU time goes, for pprof</li>"
     "<li>quitquitquit (POST): shut down</li>"
     "</ul></body></html>\n";
 
@@ -50,8 +56,10 @@ std::string_view TargetOf(std::string_view entry) {
 http1::Response AnswerLogging(const AdminContext& context, const http1::Request& request) {
   if (request.method != "POST") return Text(405, kLoggingHelp);
   bool reset = request.HasQuery("reset");
-  std::string level = request.Query("level");
-  if (!reset && request.HasQuery("level") && level.empty()) return Text(400, kLoggingHelp);
+  const std::string level = config::OwnScopes(request.Query("level"));
+  if (auto valid = observe::LogFilter::Parse(level); !valid) {
+    return Text(400, valid.error().message() + "\n" + kLoggingHelp);
+  }
   if (reset || !level.empty()) {
     std::string filter = MergeFilters(reset ? context.default_filter : context.log.filter(), level);
     auto changed = context.log.SetFilter(filter);
@@ -107,6 +115,7 @@ http1::Response AnswerMetrics(const prometheus::Registry& registry, const http1:
   http1::Response response;
   response.body = observe::OpenMetricsText(registry);
   if (WantsOpenMetrics(request)) response.content_type = observe::kOpenMetricsContentType;
+  http1::Compress(request, response);
   return response;
 }
 

@@ -31,6 +31,20 @@ TEST(ReadinessPage, NamesWhatIsPending) {
   EXPECT_EQ(AnswerReadiness(readiness, Call("GET", "/")).status, 404);
 }
 
+TEST(MetricsPage, IsCompressedForWhoeverAsksForIt) {
+  prometheus::Registry registry;
+  auto& family = prometheus::BuildGauge().Name("a").Help("h").Register(registry);
+  for (int i = 0; i < 100; ++i) family.Add({{"n", std::to_string(i)}});
+  const std::string plain = AnswerMetrics(registry, Call("GET", "/metrics")).body;
+  for (const char* coding : {"gzip", "deflate", "br", "zstd"}) {
+    auto request = Call("GET", "/metrics");
+    request.headers["accept-encoding"] = coding;
+    auto response = AnswerMetrics(registry, request);
+    EXPECT_EQ(response.headers["Content-Encoding"], coding);
+    EXPECT_LT(response.body.size(), plain.size() / 2);
+  }
+}
+
 TEST(MetricsPage, AnswersBothPathsInTheFormThatIsAskedFor) {
   prometheus::Registry registry;
   for (const char* path : {"/metrics", "/stats/prometheus"}) {
@@ -81,6 +95,20 @@ TEST_F(AdminPages, ChangesTheLogFilterStepByStepAndBack) {
   EXPECT_EQ(Ask("POST", "/logging").body, "current log level is xds=debug,warn\n");
   EXPECT_EQ(Ask("POST", "/logging?reset").body, "current log level is info\n");
   EXPECT_EQ(Ask("POST", "/logging?level=debug&reset").body, "current log level is debug\n");
+  EXPECT_EQ(Ask("POST", "/logging?level=").body, "current log level is debug\n");
+  EXPECT_EQ(Ask("POST", "/logging?level=ztunnel::xds%3Dwarn,dns:off").body,
+            "current log level is debug,xds=warn,dns=off\n");
+  EXPECT_EQ(Ask("POST", "/logging?level=xds").status, 400);
+  EXPECT_THAT(Ask("POST", "/logging?level=xds=loud").body, HasSubstr("usage: POST /logging"));
+}
+
+TEST_F(AdminPages, EveryScopeHasALevelOfItsOwn) {
+  for (const char* scope : {"access", "app", "dns", "errors", "proxy", "rbac", "xds", "zds"}) {
+    ASSERT_EQ(Ask("POST", std::string("/logging?reset&level=off,") + scope + "=debug").status, 200);
+    EXPECT_TRUE(log_.Enabled(observe::Level::kDebug, scope)) << scope;
+    EXPECT_FALSE(log_.Enabled(observe::Level::kTrace, scope)) << scope;
+    EXPECT_FALSE(log_.Enabled(observe::Level::kError, "another")) << scope;
+  }
 }
 
 TEST(MergeFilters, ReplacesEntriesOfTheSameTarget) {

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "ztunnel-lite/admin/profile.h"
+
 namespace ambit::admin {
 
 namespace {
@@ -42,8 +44,9 @@ void Servers::UpdateProcessMetrics() {
 }
 
 Result<void> Servers::Listen(const net::Endpoint& endpoint, http1::Handler handler) {
-  auto server =
-      http1::Server::ListenTcp(context_.control, endpoint, http1::Limits(), std::move(handler));
+  http1::Limits limits;
+  limits.request_timeout = std::chrono::seconds(kMaxProfileSeconds + 10);
+  auto server = http1::Server::ListenTcp(context_.control, endpoint, limits, std::move(handler));
   if (!server) return std::unexpected(server.error());
   servers_.push_back(std::move(*server));
   return {};
@@ -52,6 +55,7 @@ Result<void> Servers::Listen(const net::Endpoint& endpoint, http1::Handler handl
 Result<void> Servers::ListenAll() {
   const config::Config& config = context_.config;
   http1::Handler admin = [this](http1::Request request) {
+    if (request.path().starts_with(kProfilePath)) return AnswerProfile(std::move(request));
     return Ready(AnswerAdmin(context_.admin, request));
   };
   http1::Handler metrics = [this](http1::Request request) {

@@ -58,6 +58,26 @@ TEST_F(AdminServers, ServeThreePortsAdminOnLoopbackOnly) {
             std::string::npos);
 }
 
+TEST_F(AdminServers, AProfileOfTheCpuIsTakenForAsLongAsAsked) {
+  auto servers = Start();
+  ASSERT_TRUE(servers.has_value()) << servers.error().message();
+  const uint16_t port = (*servers)->admin_endpoint().port;
+  auto answer = Get(port, "/debug/pprof/profile?seconds=1&frequency=1000");
+  EXPECT_NE(answer.find("200 OK"), std::string::npos);
+  EXPECT_NE(answer.find("application/octet-stream"), std::string::npos);
+  EXPECT_NE(answer.find("nanoseconds"), std::string::npos);
+  for (const char* query : {"seconds=0", "seconds=301", "seconds=x", "seconds=", "frequency=0",
+                            "seconds=1&frequency=1001"}) {
+    EXPECT_NE(Get(port, std::string("/debug/pprof/profile?") + query).find(" 400 "),
+              std::string::npos)
+        << query;
+  }
+  EXPECT_NE(Get(port, "/debug/pprof/heap").find(" 500 "), std::string::npos);
+  EXPECT_NE(Get(port, "/debug/pprof/heap/profiling?activate=true").find(" 500 "),
+            std::string::npos);
+  EXPECT_NE(Get(port, "/debug/pprof/").find(" 404 "), std::string::npos);
+}
+
 TEST_F(AdminServers, ATakenPortIsAnErrorThatNamesIt) {
   auto first = Start();
   ASSERT_TRUE(first.has_value());
