@@ -39,7 +39,7 @@ void Servers::UpdateProcessMetrics() {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   Gauge(context_.metrics, "process_open_fds", "Number of open file descriptors").Set(OpenFds());
-  Gauge(context_.metrics, "process_max_fds", "Maximum number of open file descriptors")
+  Gauge(context_.metrics, "process_max_fds", "Maximum number of file descriptors")
       .Set(static_cast<double>(limit.rlim_cur));
 }
 

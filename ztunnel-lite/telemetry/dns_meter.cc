@@ -61,17 +61,19 @@ std::shared_ptr<DnsSeries> DnsMeter::Find(uint16_t query_type, DnsProtocol proto
 
 std::vector<prometheus::MetricFamily> DnsMeter::Collect() const {
   using prometheus::MetricType;
-  auto requests =
-      FamilyOf("istio_dns_requests_total", "Total number of DNS requests.", MetricType::Counter);
-  auto upstream =
-      FamilyOf("istio_dns_upstream_requests_total",
-               "Total number of DNS requests forwarded to upstream.", MetricType::Counter);
-  auto failures = FamilyOf("istio_dns_upstream_failures_total",
-                           "Total number of DNS requests that failed to be answered by upstream.",
+  auto requests = FamilyOf("istio_dns_requests_total", "Total number of DNS requests (unstable).",
                            MetricType::Counter);
-  auto durations = FamilyOf("istio_dns_upstream_request_duration_seconds",
-                            "Total time in seconds Istio takes to get DNS response from upstream.",
-                            MetricType::Histogram);
+  auto upstream = FamilyOf("istio_dns_upstream_requests_total",
+                           "Total number of DNS requests forwarded to upstream (unstable).",
+                           MetricType::Counter);
+  auto failures =
+      FamilyOf("istio_dns_upstream_failures_total",
+               "Total number of DNS requests that failed to forward upstream (unstable).",
+               MetricType::Counter);
+  auto durations =
+      FamilyOf("istio_dns_upstream_request_duration_seconds",
+               "Total time in seconds Istio takes to get DNS response from upstream (unstable).",
+               MetricType::Histogram);
   series_.ForEach([&](const Labels& labels, const DnsSeries& series) {
     auto add = [&labels](prometheus::MetricFamily& family, uint64_t value) {
       if (value == 0) return;

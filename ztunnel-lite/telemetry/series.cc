@@ -23,8 +23,8 @@ constexpr FamilyShape kFamilies[] = {
     {"istio_tcp_sent_bytes_total",
      "The size of total bytes sent during response in case of a TCP connection.",
      &Series::sent_bytes},
-    {"istio_tcp_connections_failed_total", "The total number of TCP connections failed.",
-     &Series::failed},
+    {"istio_tcp_connections_failed_total",
+     "The total number of TCP connections that failed to establish (unstable).", &Series::failed},
 };
 
 }  // namespace

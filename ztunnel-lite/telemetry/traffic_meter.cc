@@ -15,7 +15,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 prometheus::Gauge& SocketGauge(prometheus::Registry& registry, const char* reporter) {
   return prometheus::BuildGauge()
       .Name("istio_tcp_sockets_open")
-      .Help("The number of downstream TCP sockets currently open.")
+      .Help("The current number of open TCP sockets (unstable).")
       .Register(registry)
       .Add({{"reporter", reporter}});
 }
