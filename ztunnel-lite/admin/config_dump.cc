@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/bytes.h"
+#include "ztunnel-lite/admin/config_section.h"
 #include "ztunnel-lite/admin/snapshot.h"
 
 namespace ambit::admin {
@@ -310,40 +311,18 @@ Json PodJson(const PodState& pod, const ConnectionTable& connections) {
 }
 
 // Nothing secret: neither tokens nor headers.
-Json ConfigJson(const config::Config& config) {
-  return {{"proxyMode", "Shared"},
-          {"network", config.network},
-          {"localNode", config.node_name},
-          {"clusterId", config.cluster_id},
-          {"clusterDomain", config.cluster_domain},
-          {"xdsAddress", config.xds_address},
-          {"xdsRootCert", config.xds_root_ca},
-          {"caAddress", config.ca_address},
-          {"caRootCert", config.ca_root_ca},
-          {"altXdsHostname", config.alt_xds_hostname},
-          {"altCaHostname", config.alt_ca_hostname},
-          {"secretTtlSeconds", config.secret_ttl.count() / 1000},
-          {"inpodUds", config.zds_path},
-          {"packetMark", config.packet_mark},
-          {"inpodPortReuse", config.reuse_port},
-          {"ipv6Enabled", config.ipv6},
-          {"poolMaxStreamsPerConn", config.pool_max_streams},
-          {"poolUnusedReleaseTimeoutMs", config.pool_unused_release.count()},
-          {"windowSize", config.stream_window_bytes},
-          {"connectionWindowSize", config.connection_window_bytes},
-          {"frameSize", config.frame_size_bytes},
-          {"numWorkerThreads", config.worker_threads},
-          {"selfTerminationDeadlineMs", config.termination_deadline.count()},
-          {"proxyMetadata", config.proxy_metadata}};
-}
-
-Json VersionJson() {
+Json VersionJson(const config::Config& config) {
 #ifdef NDEBUG
   constexpr const char* kProfile = "release";
 #else
   constexpr const char* kProfile = "debug";
 #endif
-  return {{"version", AMBIT_VERSION}, {"buildProfile", kProfile}, {"cryptoProvider", "openssl"}};
+  auto istio = config.proxy_metadata.find("ISTIO_VERSION");
+  return {{"version", AMBIT_VERSION},
+          {"buildProfile", kProfile},
+          {"compiler", __VERSION__},
+          {"istioVersion", istio == config.proxy_metadata.end() ? "unknown" : istio->second},
+          {"cryptoProvider", "openssl"}};
 }
 
 }  // namespace
@@ -374,8 +353,8 @@ std::string ConfigDump(const Snapshot& snapshot) {
   for (const auto& [uid, pod] : snapshot.pods) {
     out["workloadState"][uid] = PodJson(pod, connections);
   }
-  out["version"] = VersionJson();
-  out["config"] = ConfigJson(snapshot.config);
+  out["version"] = VersionJson(snapshot.config);
+  out["config"] = Json::parse(ConfigSection(snapshot.config));
   // Names come from others and need not be UTF-8.
   return out.dump(2, ' ', false, Json::error_handler_t::replace);
 }
