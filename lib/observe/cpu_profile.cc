@@ -4,7 +4,9 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <ucontext.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -19,13 +21,32 @@ namespace ambit::observe {
 namespace {
 
 constexpr int kMaxDepth = 48;
-// The handler itself and the kernel's return from it.
-constexpr int kSkippedFrames = 2;
 
 struct Sample {
   int depth;
-  void* frames[kMaxDepth];
+  void* interrupted;
+  void* frames[kMaxDepth];  // the handler's own first
 };
+
+// Where the thread was when the signal came.
+void* InterruptedAt(const void* context) {
+  const auto& machine = static_cast<const ucontext_t*>(context)->uc_mcontext;
+#if defined(__x86_64__)
+  return reinterpret_cast<void*>(machine.gregs[REG_RIP]);
+#elif defined(__aarch64__)
+  return reinterpret_cast<void*>(machine.pc);
+#endif
+}
+
+// Without what the signal itself put on top.
+std::vector<uintptr_t> StackOf(const Sample& sample) {
+  std::span frames(sample.frames, static_cast<size_t>(sample.depth));
+  auto first = std::ranges::find(frames, sample.interrupted);
+  std::vector<uintptr_t> stack;
+  for (; first != frames.end(); ++first) stack.push_back(reinterpret_cast<uintptr_t>(*first));
+  if (stack.empty()) stack.push_back(reinterpret_cast<uintptr_t>(sample.interrupted));
+  return stack;
+}
 
 // What a signal handler may touch; there is one SIGPROF in a process, so there is one of these.
 struct Sampling {
@@ -37,12 +58,13 @@ struct Sampling {
 constinit Sampling g_sampling;
 
 // glibc and libgcc of Debian 12 unwind without a lock once they are loaded.
-void TakeSample(int) {
+void TakeSample(int, siginfo_t*, void* context) {
   const int saved_errno = errno;
   g_sampling.inside.fetch_add(1);
   if (Sample* samples = g_sampling.samples.load()) {
     const size_t index = g_sampling.used.fetch_add(1);
     if (index < CpuProfile::kMaxSamples) {
+      samples[index].interrupted = InterruptedAt(context);
       samples[index].depth = backtrace(samples[index].frames, kMaxDepth);
     }
   }
@@ -56,10 +78,10 @@ void SetTimer(std::chrono::microseconds period) {
   setitimer(ITIMER_PROF, &timer, nullptr);
 }
 
-void SetHandler(void (*handler)(int)) {
+void HandleSignal() {
   struct sigaction action{};
-  action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
+  action.sa_sigaction = TakeSample;
+  action.sa_flags = SA_RESTART | SA_SIGINFO;
   sigaction(SIGPROF, &action, nullptr);
 }
 
@@ -87,7 +109,7 @@ Result<std::unique_ptr<CpuProfile>> CpuProfile::Start(int frequency_hz) {
   std::unique_ptr<CpuProfile> profile(new CpuProfile(frequency_hz));
   g_sampling.used = 0;
   g_sampling.samples = static_cast<Sample*>(memory);
-  SetHandler(TakeSample);
+  HandleSignal();
   SetTimer(std::chrono::microseconds(1'000'000 / frequency_hz));
   return profile;
 }
@@ -96,7 +118,7 @@ void CpuProfile::Stop() {
   if (std::exchange(stopped_, true)) return;
   SetTimer(std::chrono::microseconds(0));
   // One that is still pending must not end the process.
-  SetHandler(SIG_IGN);
+  signal(SIGPROF, SIG_IGN);
   Sample* samples = g_sampling.samples.load();
   duration_ = std::chrono::system_clock::now() - start_;
   while (g_sampling.inside.load() != 0) sched_yield();
@@ -116,11 +138,7 @@ std::string CpuProfile::Finish() {
   const size_t count = samples != nullptr ? std::min(g_sampling.used.load(), kMaxSamples) : 0;
   std::map<std::vector<uintptr_t>, int64_t> stacks;
   for (const Sample& sample : std::span(samples, count)) {
-    std::vector<uintptr_t> stack;
-    for (int i = kSkippedFrames; i < sample.depth; ++i) {
-      stack.push_back(reinterpret_cast<uintptr_t>(sample.frames[i]));
-    }
-    ++stacks[std::move(stack)];
+    ++stacks[StackOf(sample)];
   }
   Stop();
   return EncodePprof(stacks, {start_, duration_, period});

@@ -75,14 +75,15 @@ uint64_t CountSamples(const std::string& profile) {
 }
 
 TEST(CpuProfile, SeesEveryThreadInProportionToTheCpuTimeItUses) {
-  auto profile = CpuProfile::Start(500);
+  auto profile = CpuProfile::Start(100);
   ASSERT_TRUE(profile) << profile.error().message();
   std::jthread other([] { Burn(milliseconds(300)); });
   Burn(milliseconds(300));
   other.join();
   const uint64_t samples = CountSamples((*profile)->Finish());
-  EXPECT_GT(samples, 100u) << "600 ms of CPU time at 500 Hz";
-  EXPECT_LT(samples, 500u);
+  // 600 ms of CPU time at 100 Hz are 60; the kernel's tick is coarse.
+  EXPECT_GT(samples, 20u);
+  EXPECT_LT(samples, 120u);
 }
 
 TEST(CpuProfile, ThereIsOneAtATime) {
