@@ -44,14 +44,17 @@ class Node:
         return sorted(found)
 
     def access(self):
-        """The lines of finished connections: level and fields in order."""
+        """The lines of finished connections: level, message and fields in order."""
+        return self.lines("access")
+
+    def lines(self, scope):
         lines = []
         for line in self.log.splitlines():
             if line.startswith("{"):
                 entry = json.loads(line)
-                if entry.get("scope") == "access" and entry["message"] != "connection opened":
+                if entry.get("scope") == scope and entry["message"] != "connection opened":
                     lines.append([(k, v) for k, v in entry.items()])
-            elif "\taccess\t" in line and "connection opened" not in line:
+            elif f"\t{scope}\t" in line and "connection opened" not in line:
                 _, level, _, message, fields = line.split("\t")
                 pairs = re.findall(r'([\w.]+)=("(?:[^"\\]|\\.)*"|\S+)', fields)
                 lines.append([("level", level), ("message", message), *pairs])
@@ -60,7 +63,7 @@ class Node:
 
 def run_traffic(tunnels, environment):
     """What the client's and the server's tunnel said; each side is ours where `tunnels` has None."""
-    with Lab(tunnels=tunnels, environment={"AMBIENT_DNS_CAPTURE": "true", "RUST_LOG": "info",
+    with Lab(tunnels=tunnels, environment={"AMBIENT_DNS_CAPTURE": "true", "RUST_LOG": "info,dns=debug",
                                            "ISTIO_META_ISTIO_VERSION": "1.2.3",
                                            **environment}) as lab:
         lab.manifests.namespace("demo")
@@ -143,6 +146,17 @@ class Parity(unittest.TestCase):
         def said(node):
             return [[pair for pair in line if pair[0] not in VARYING] for line in node.access()]
         self.check_each_side(lambda ours, peer: self.assertEqual(said(ours), said(peer)))
+
+    def test_questions_to_dns_have_the_same_lines(self):
+        def check(ours, peer):
+            mine, theirs = ours.lines("dns"), peer.lines("dns")
+            # The peer counts endpoints before it has the addresses, and words the message anew.
+            skipped = VARYING | {"endpoints", "message"}
+            self.assertEqual(*([[p for p in line if p[0] not in skipped] for line in lines]
+                               for lines in (mine, theirs)))
+            self.assertEqual(*([[key for key, _ in line] for line in lines]
+                               for lines in (mine, theirs)))
+        self.check_each_side(check)
 
     def test_the_dumps_show_the_same_pods(self):
         def pods(node):

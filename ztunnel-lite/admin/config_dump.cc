@@ -304,9 +304,10 @@ Json PodJson(const PodState& pod, const ConnectionTable& connections) {
       {"state", pod.up ? "Up" : "Pending"},
       {"info",
        {{"name", pod.name}, {"namespace", pod.ns}, {"serviceAccount", pod.service_account}}}};
-  if (auto found = connections.find({pod.ns, pod.name}); found != connections.end()) {
-    out["connections"] = {{"inbound", found->second.inbound}, {"outbound", found->second.outbound}};
-  }
+  if (!pod.up) return out;
+  auto found = connections.find({pod.ns, pod.name});
+  const PodConnections& open = found == connections.end() ? PodConnections() : found->second;
+  out["connections"] = {{"inbound", open.inbound}, {"outbound", open.outbound}};
   return out;
 }
 

@@ -113,7 +113,8 @@ TEST(ConfigDump, ShowsCertificatesAndPods) {
       "serialNumber": "12", "validFrom": "1970-01-01T00:00:00Z",
       "expirationTime": "1970-01-01T00:00:00Z"})"));
   EXPECT_EQ(dump["workloadState"]["u"], Json::parse(R"({"state": "Up", "info": {"name": "web",
-      "namespace": "default", "serviceAccount": "sa"}})"));
+      "namespace": "default", "serviceAccount": "sa"},
+      "connections": {"inbound": [], "outbound": []}})"));
 }
 
 telemetry::OpenConnection Open(telemetry::Reporter reporter, const std::string& destination) {
@@ -143,6 +144,7 @@ TEST(ConfigDump, ShowsTheOpenConnectionsOfAPodAsIstioctlReadsThem) {
   Snapshot snapshot;
   snapshot.pods["u"] = {true, "web", "default", "sa"};
   snapshot.pods["v"] = {true, "other", "default", "sa"};
+  snapshot.pods["w"] = {false, "late", "default", "sa"};
   auto by_service = Open(telemetry::Reporter::kSource, "10.0.0.8:8080");
   auto info = std::make_shared<telemetry::ConnectionInfo>(*by_service.info);
   info->called = "10.96.0.9:80";
@@ -151,7 +153,8 @@ TEST(ConfigDump, ShowsTheOpenConnectionsOfAPodAsIstioctlReadsThem) {
                           OpenHbone(telemetry::Reporter::kDestination),
                           Open(telemetry::Reporter::kDestination, "10.0.0.2:80")};
   Json dump = Dump(snapshot)["workloadState"];
-  EXPECT_FALSE(dump["v"].contains("connections"));
+  EXPECT_EQ(dump["v"]["connections"], Json::parse(R"({"inbound": [], "outbound": []})"));
+  EXPECT_FALSE(dump["w"].contains("connections")) << "it is not served yet";
   EXPECT_EQ(dump["u"]["connections"]["outbound"], Json::parse(R"([
       {"src": "10.0.0.1:40000", "originalDst": "10.0.0.9:8080", "actualDst": "10.0.0.9:15008",
        "protocol": "HBONE", "srcIdentity": "spiffe://td/ns/a/sa/client",
@@ -167,6 +170,30 @@ TEST(ConfigDump, ShowsTheOpenConnectionsOfAPodAsIstioctlReadsThem) {
        "ageMs": 33},
       {"src": "10.0.0.1:40000", "originalDst": null, "actualDst": "10.0.0.2:80",
        "protocol": "TCP", "bytesSent": 22, "bytesReceived": 11, "ageMs": 33}])"));
+}
+
+TEST(ConfigDump, TheConfigurationHasTheShapeOfZtunnels) {
+  Snapshot snapshot;
+  auto& config = snapshot.config;
+  config.ipv6 = false;
+  config.xds_root_ca = "/roots.pem";
+  config.ca_root_ca = "SYSTEM";
+  config.dns_address.port = 53;
+  config.proxy_metadata = {{"ISTIO_VERSION", "1.2.3"}};
+  config.dedicated = config::DedicatedPod{"shop", "web", "front"};
+  Json dump = Dump(snapshot);
+  const Json& shown = dump["config"];
+  EXPECT_EQ(shown["proxyMode"], "Dedicated");
+  EXPECT_EQ(shown["proxyWorkloadInformation"]["serviceAccount"], "front");
+  EXPECT_EQ(shown["xdsRootCert"], Json::parse(R"({"File": "/roots.pem"})"));
+  EXPECT_EQ(shown["caRootCert"], "Default");
+  EXPECT_EQ(shown["adminAddr"], Json::parse(R"({"Localhost": [false, 15000]})"));
+  EXPECT_EQ(shown["dnsProxyAddr"], Json::parse(R"({"Localhost": [false, 53]})"));
+  EXPECT_EQ(shown["inboundAddr"], "0.0.0.0:15008");
+  EXPECT_EQ(shown["secretTtl"], Json::parse(R"({"secs": 86400, "nanos": 0})"));
+  EXPECT_EQ(shown["socketConfig"]["keepaliveRetries"], 9);
+  EXPECT_TRUE(shown["requireOriginalSource"].is_null());
+  EXPECT_EQ(dump["version"]["istioVersion"], "1.2.3");
 }
 
 TEST(ConfigDump, ContainsNoSecretAndSurvivesNamesThatAreNotUtf8) {
