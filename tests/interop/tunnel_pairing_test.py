@@ -10,6 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "mesh"))
 # pylint: disable=wrong-import-position
+import conformance_waypoint_test as hops
 import isolation
 import mesh_case
 from mesh_case import VIP, VIP6, MeshCase
@@ -111,6 +112,34 @@ class PeerIsClient(Pairing, MeshCase):
 
 
 class PeerIsServer(Pairing, MeshCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.tunnels = (None, peer_command())
+        super().setUpClass()
+
+
+class PeerCallsWaypoints(hops.Waypoint):
+    @classmethod
+    def setUpClass(cls):
+        cls.tunnels = (peer_command(), None)
+        super().setUpClass()
+
+
+class PeerIsBehindWaypoints(hops.Waypoint):
+    @classmethod
+    def setUpClass(cls):
+        cls.tunnels = (None, peer_command())
+        super().setUpClass()
+
+
+class PeerCallsAnotherNetwork(hops.OtherNetwork):
+    @classmethod
+    def setUpClass(cls):
+        cls.tunnels = (peer_command(), None)
+        super().setUpClass()
+
+
+class PeerIsOnAnotherNetwork(hops.OtherNetwork):
     @classmethod
     def setUpClass(cls):
         cls.tunnels = (None, peer_command())
