@@ -1,6 +1,7 @@
 #include "ztunnel-lite/dns/server.h"
 
 #include <algorithm>
+#include <cctype>
 
 namespace ambit::dns {
 namespace {
@@ -9,8 +10,10 @@ namespace {
 constexpr size_t kMaxSeries = 64;
 
 std::string TypeText(uint16_t type) {
-  const auto name = telemetry::QueryTypeName(type);
-  return name == "unknown" ? "type" + std::to_string(type) : std::string(name);
+  std::string name(telemetry::QueryTypeName(type));
+  if (name == "unknown") return "TYPE" + std::to_string(type);
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::toupper(c); });
+  return name;
 }
 
 }  // namespace
@@ -233,11 +236,13 @@ void Server::LogQuery(const Query& query, const state::Workload* client, std::st
                       size_t endpoints) const {
   constexpr std::string_view kScope = "dns";
   if (context_.log == nullptr || !context_.log->Enabled(observe::Level::kDebug, kScope)) return;
+  const std::string type = TypeText(query.type);
+  const std::string domain = std::string(query.name) + ".";
   context_.log->Debug(kScope, "query",
                       {{"src.workload", client ? client->name : "unknown"},
                        {"src.namespace", client ? client->ns : "unknown"},
-                       {"query", TypeText(query.type)},
-                       {"domain", query.name},
+                       {"query", type},
+                       {"domain", domain},
                        {"result", result},
                        {"endpoints", static_cast<int64_t>(endpoints)}});
 }

@@ -292,10 +292,11 @@ TEST_P(Udp, IsCountedAndLogged) {
   EXPECT_EQ(counters["istio_dns_requests_total"], 2);
   EXPECT_EQ(counters["istio_dns_upstream_requests_total"], 1);
   EXPECT_EQ(counters["istio_dns_upstream_failures_total"], 1) << "a name that is not there";
-  const std::string type = v4() ? "a" : "aaaa";
-  EXPECT_THAT(log_.text(), HasSubstr("src.workload=\"client\" src.namespace=\"demo\" query=\"" +
-                                     type + "\" domain=\"server\" result=\"success\" endpoints=1"));
-  EXPECT_THAT(log_.text(), HasSubstr("domain=\"nobody.example.com\" result=\"forwarded\""));
+  const std::string type = v4() ? "A" : "AAAA";
+  EXPECT_THAT(log_.text(),
+              HasSubstr("src.workload=\"client\" src.namespace=\"demo\" query=\"" + type +
+                        "\" domain=\"server.\" result=\"success\" endpoints=1"));
+  EXPECT_THAT(log_.text(), HasSubstr("domain=\"nobody.example.com.\" result=\"forwarded\""));
 }
 
 INSTANTIATE_TEST_SUITE_P(Server, Udp, ::testing::Values(net::Family::kIpv4, net::Family::kIpv6),
