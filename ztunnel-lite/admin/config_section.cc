@@ -103,6 +103,8 @@ void AddDataPath(Json& out, const config::Config& config) {
   out["handshakeTimeout"] = Duration(config.handshake_timeout);
   out["responseTimeout"] = Duration(config.response_timeout);
   out["halfCloseTimeout"] = Duration(config.half_close_timeout);
+  out["pingInterval"] = Duration(config.ping_interval);
+  out["pingTimeout"] = Duration(config.ping_timeout);
 }
 
 void AddObservation(Json& out, const config::Config& config) {

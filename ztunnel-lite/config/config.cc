@@ -245,6 +245,12 @@ void ReadDeadlines(Reader& reader, Config& out) {
   reader.Time("AMBIT_HANDSHAKE_TIMEOUT", out.handshake_timeout);
   reader.Time("AMBIT_RESPONSE_TIMEOUT", out.response_timeout);
   reader.Time("AMBIT_HALF_CLOSE_TIMEOUT", out.half_close_timeout);
+  reader.Time("AMBIT_PING_INTERVAL", out.ping_interval);
+  reader.Time("AMBIT_PING_TIMEOUT", out.ping_timeout);
+  for (auto [name, time] : {std::pair("AMBIT_PING_INTERVAL", out.ping_interval),
+                            std::pair("AMBIT_PING_TIMEOUT", out.ping_timeout)}) {
+    if (time.count() == 0) reader.Refuse(name, "accepted is a duration above zero");
+  }
   if (reader.Find("TERMINATION_GRACE_PERIOD_SECONDS")) {
     int64_t grace = 0;
     reader.Integer("TERMINATION_GRACE_PERIOD_SECONDS", grace, 0, 1 << 30);

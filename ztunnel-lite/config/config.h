@@ -83,6 +83,8 @@ struct Config {
   std::chrono::milliseconds response_timeout{20000};   // answer to CONNECT
   std::chrono::milliseconds workload_wait{5000};       // for the pod's own workload
   std::chrono::milliseconds half_close_timeout{0};     // one side ended, other silent; 0: none
+  std::chrono::milliseconds ping_interval{10000};      // of a tunnel, from the last pong
+  std::chrono::milliseconds ping_timeout{20000};       // without a pong the tunnel ends
   std::chrono::milliseconds termination_deadline{5000};
 
   // Observability

@@ -206,5 +206,15 @@ TEST(Config, VariablesThatLookLikeOursAndAreNotAreNamed) {
   EXPECT_THAT(config->unknown_variables, ElementsAre("AMBIT_ADMIN_PROT", "ZTUNNEL_WORKER_THREAD"));
 }
 
+TEST(Config, ATunnelsPingsHaveTheirOwnPaceAndPatience) {
+  auto config = From({{"AMBIT_PING_INTERVAL", "1s"}, {"AMBIT_PING_TIMEOUT", "250ms"}});
+  ASSERT_TRUE(config.has_value());
+  EXPECT_EQ(config->ping_interval, seconds(1));
+  EXPECT_EQ(config->ping_timeout, milliseconds(250));
+  for (const char* name : {"AMBIT_PING_INTERVAL", "AMBIT_PING_TIMEOUT"}) {
+    EXPECT_FALSE(From({{name, "0s"}}).has_value()) << name;
+  }
+}
+
 }  // namespace
 }  // namespace ambit::config

@@ -156,6 +156,8 @@ hbone::Settings PodProxy::TunnelSettings() const {
   settings.connection_window_bytes = config.connection_window_bytes;
   settings.frame_size_bytes = config.frame_size_bytes;
   settings.handshake_timeout = config.handshake_timeout;
+  settings.ping_interval = config.ping_interval;
+  settings.ping_timeout = config.ping_timeout;
   return settings;
 }
 
