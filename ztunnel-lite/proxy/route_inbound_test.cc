@@ -118,6 +118,88 @@ TEST(RouteInbound, AWaypointTakesConnectionsForTheAddressesThatNameIt) {
   EXPECT_FALSE(Inbound(t, MakePod("other", "10.0.0.2"), "10.96.0.9:80").has_value());
 }
 
+TEST(RouteInbound, AWaypointOfWeightIsOneOfThoseThatAreNamed) {
+  TestMesh t;
+  auto pod = MakePod("waypoint", "10.0.0.2");
+  t.Add(pod);
+  auto web = MakeService("web", "10.96.0.9");
+  web.waypoint = GatewayAddress{NetworkAddress{"", Ip("10.0.0.20")}, 15008};
+  web.weighted_waypoints = {{GatewayAddress{NetworkAddress{"", Ip("10.0.0.21")}, 15008}, 1}};
+  t.Add(web);
+  EXPECT_FALSE(Inbound(t, pod, "10.96.0.9:80").has_value());
+  web.weighted_waypoints.push_back({GatewayAddress{NetworkAddress{"", Ip("10.0.0.2")}, 15008}, 1});
+  t.Add(web);
+  EXPECT_TRUE(Inbound(t, pod, "10.96.0.9:80").has_value());
+}
+
+// What a pod at 10.0.0.2 with service web, 10.96.0.9:80, takes under which name.
+struct Matrix : TestMesh {
+  Matrix() {
+    waypoint = MakeService("waypoint", "10.96.0.20", {{15008, 15008}});
+    Add(waypoint);
+    web = MakeService("web", "10.96.0.9");
+    Add(web);
+    pod.services[web.Key()] = {};
+  }
+  std::string Reach(const std::string& authority) {
+    auto route = Inbound(*this, pod, authority);
+    if (route) return route->app.ToString();
+    return route.error().code() == ErrorCode::kInvalidArgument ? "400" : "503";
+  }
+  // Web is behind the waypoint service, of which the pod is an endpoint or not.
+  void Attach(bool endpoint) {
+    web.waypoint = GatewayAddress{NetworkAddress{"", Ip("10.96.0.20")}, 15008};
+    Add(web);
+    if (endpoint) pod.services[waypoint.Key()] = {};
+    Add(pod);
+  }
+
+  state::Service waypoint, web;
+  state::Workload pod = MakePod("pod", "10.0.0.2");
+};
+
+TEST(RouteInbound, FollowsTheMatrixOfPodServiceWaypointAndApplicationTunnel) {
+  const std::string name = "web.default.svc.cluster.local:80";
+  {
+    Matrix plain;
+    EXPECT_EQ(plain.Reach("10.0.0.2:8080"), "10.0.0.2:8080");
+    EXPECT_EQ(plain.Reach(name), "10.0.0.2:8080");
+    EXPECT_EQ(plain.Reach("10.96.0.9:80"), "400") << "its own service, but no waypoint";
+    EXPECT_EQ(plain.Reach("10.0.0.3:8080"), "400");
+  }
+  {
+    Matrix behind;
+    behind.Attach(true);
+    EXPECT_EQ(behind.Reach("10.96.0.9:80"), "10.0.0.2:80") << "the waypoint's own port";
+  }
+  {
+    Matrix elsewhere;
+    elsewhere.Attach(false);
+    EXPECT_EQ(elsewhere.Reach("10.96.0.9:80"), "400") << "attached to another waypoint";
+  }
+  {
+    Matrix tunnel;
+    tunnel.pod.application_tunnel = state::ApplicationTunnel{false, 15088};
+    EXPECT_EQ(tunnel.Reach("10.0.0.3:8080"), "10.0.0.2:15088");
+    EXPECT_EQ(tunnel.Reach(name), "10.0.0.2:15088");
+    EXPECT_EQ(tunnel.Reach("unknown.example.com:80"), "503");
+    tunnel.pod.application_tunnel->port = 0;
+    EXPECT_EQ(tunnel.Reach("10.0.0.3:8080"), "10.0.0.2:8080");
+  }
+}
+
+TEST(RouteInbound, AHiddenServiceIsNoNameOutsideItsNamespace) {
+  Matrix t;
+  t.web.namespace_private = true;
+  t.web.ns = "other";
+  t.Add(t.web);
+  t.mesh.RemoveAddress("default/" + t.web.hostname);
+  t.pod.services[t.web.Key()] = {};
+  EXPECT_EQ(t.Reach("web.default.svc.cluster.local:80"), "503");
+  t.pod.ns = "other";
+  EXPECT_EQ(t.Reach("web.default.svc.cluster.local:80"), "10.0.0.2:8080");
+}
+
 TEST(RouteInbound, AnApplicationTunnelReplacesThePortAfterTheCheckOfOurOwn) {
   TestMesh t;
   auto pod = MakePod("waypoint", "10.0.0.2");
