@@ -7,6 +7,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <thread>
+#include <tuple>
 
 #include "lib/base/clock.h"
 #include "lib/net/netns.h"
@@ -101,6 +102,7 @@ class App::Impl {
  private:
   Result<void> ServePods();
   Result<void> StartControlPlane();
+  Result<void> ServeOwnPod();
   void OnSynced();
   void RequestStop();
   void Drain();
@@ -194,6 +196,7 @@ Result<void> App::Impl::Start() {
   servers_ = std::move(*servers);
   signals_ = std::make_unique<Signals>([this] { RequestStop(); });
   AnnounceBuild();
+  if (auto own = ServeOwnPod(); !own) return own;
   return StartControlPlane();
 }
 
@@ -205,6 +208,14 @@ Result<void> App::Impl::ServePods() {
   }
   const auto& [ns, name, service_account] = *config_.dedicated;
   return lifecycle_->Start({ns + "/" + name, name, ns, service_account}, UniqueFd());
+}
+
+// Where a tunnel of a node is told which pod it is.
+Result<void> App::Impl::ServeOwnPod() {
+  const auto& [name, ns, account] =
+      std::tie(config_.pod_name, config_.pod_namespace, config_.service_account);
+  if (config_.dedicated || name.empty() || ns.empty() || account.empty()) return {};
+  return proxies_->StartOwn({.uid = "", .name = name, .ns = ns, .service_account = account});
 }
 
 Result<void> App::Impl::StartControlPlane() {

@@ -31,15 +31,15 @@ uint32_t ListenerMark(const config::Config& config) {
   return config.dedicated ? 0 : config.packet_mark;
 }
 
-Result<UniqueFd> Listen(const config::Config& config, net::Family family, uint16_t port) {
-  net::ListenOptions options{.reuse_port = config.reuse_port,
-                             .dual_stack = true,
-                             .mark = ListenerMark(config),
-                             .backlog = kBacklog};
+Result<UniqueFd> Listen(const config::Config& config, net::Family family, uint16_t port,
+                        uint32_t mark) {
+  net::ListenOptions options{
+      .reuse_port = config.reuse_port, .dual_stack = true, .mark = mark, .backlog = kBacklog};
   auto fd = net::ListenTcp({net::IpAddress::Any(family), port}, options);
   bool no_ipv6 =
       !fd && (fd.error().sys_errno() == EAFNOSUPPORT || fd.error().sys_errno() == EADDRNOTAVAIL);
-  if (no_ipv6 && family == net::Family::kIpv6) return Listen(config, net::Family::kIpv4, port);
+  if (no_ipv6 && family == net::Family::kIpv6)
+    return Listen(config, net::Family::kIpv4, port, mark);
   return fd;
 }
 
@@ -70,7 +70,7 @@ struct Bound {
 
 Result<Bound> Bind(const config::Config& config, net::Family family, uint16_t port) {
   std::string context = "port " + std::to_string(port) + " of the pod";
-  auto fd = Listen(config, family, port);
+  auto fd = Listen(config, family, port, ListenerMark(config));
   if (!fd) return Fail(fd.error().Wrap(context));
   if (auto set = SetInherited(config, fd->get(), port); !set) {
     return Fail(set.error().Wrap(context));
@@ -132,6 +132,19 @@ Result<std::vector<Listeners>> BindListeners(const config::Config& config, int p
     bound.push_back(std::move(*set));
   }
   return bound;
+}
+
+Result<Listeners> BindOwnListener(const config::Config& config) {
+  std::string context = "port " + std::to_string(kInboundHbonePort) + " of the tunnel's own pod";
+  auto family = config.ipv6 && IsIpv6Enabled() ? net::Family::kIpv6 : net::Family::kIpv4;
+  auto fd = Listen(config, family, kInboundHbonePort, 0);
+  if (!fd) return Fail(fd.error().Wrap(context));
+  if (auto set = SetInherited(config, fd->get(), kInboundHbonePort); !set) {
+    return Fail(set.error().Wrap(context));
+  }
+  Listeners own;
+  own.inbound_hbone = std::move(*fd);
+  return own;
 }
 
 }  // namespace ambit::proxy

@@ -43,4 +43,8 @@ dns::ListenOptions DnsListenOptions(const config::Config& config, bool ipv6);
 Result<std::vector<Listeners>> BindListeners(const config::Config& config, int pod_netns,
                                              int workers);
 
+// For the tunnel's own pod, in the thread's namespace: port 15008 alone, unmarked, since nothing is
+// redirected there.
+Result<Listeners> BindOwnListener(const config::Config& config);
+
 }  // namespace ambit::proxy

@@ -146,6 +146,16 @@ TEST(Listeners, AHandshakeUnderWayIsFinishedByTheSuccessor) {
   ExpectHandshakeMovesOn(pod, net::Family::kIpv6);
 }
 
+TEST(Listeners, TheTunnelsOwnPodHasTheHbonePortAloneAndUnmarked) {
+  auto pod = NewNetns();
+  auto own = net::InNetns(pod.get(), [] { return BindOwnListener(config::Config()); });
+  ASSERT_TRUE(own) << own.error().message();
+  EXPECT_EQ(net::LocalEndpoint(own->inbound_hbone.get())->port, 15008);
+  EXPECT_EQ(Option(own->inbound_hbone.get(), SOL_SOCKET, SO_MARK), 0);
+  EXPECT_FALSE(own->outbound.valid() || own->inbound_plain.valid());
+  EXPECT_FALSE(own->preserve_source_hbone);
+}
+
 TEST(Listeners, APodWithoutIpv6IsServedOnIpv4) {
   auto pod = NewNetns();
   auto disabled = net::InNetns(pod.get(), []() -> Result<void> {

@@ -72,12 +72,14 @@ class PodProxies::Impl {
 
   Result<void> StartWorkers();
   Result<void> Start(const PodInfo& info, UniqueFd netns);
+  Result<void> StartOwn(const PodInfo& info);
   void Stop(const std::string& uid);
   void Drain(std::chrono::milliseconds deadline);
   std::vector<PodInfo> List() const;
   void RecheckPolicies();
 
  private:
+  void Serve(std::shared_ptr<const Pod> pod, std::vector<Listeners> bound);
   void StopAll();
   std::vector<Part> AllParts() const;
 
@@ -113,18 +115,34 @@ Result<void> PodProxies::Impl::Start(const PodInfo& info, UniqueFd netns) {
   auto bound = BindListeners(context_.config, netns.get(), static_cast<int>(workers_.size()));
   if (!bound) return Fail(bound.error().Wrap("pod " + info.ns + "/" + info.name));
   if (present != pods_.end()) Stop(info.uid);
+  Serve(std::make_shared<Pod>(info, std::move(netns), *id, context_), std::move(*bound));
+  return {};
+}
 
-  Entry entry{.pod = std::make_shared<Pod>(info, std::move(netns), *id, context_), .parts = {}};
+Result<void> PodProxies::Impl::StartOwn(const PodInfo& info) {
+  auto netns = net::OpenOwnNetns();
+  if (!netns) return Fail(netns.error());
+  auto id = net::IdentifyNetns(netns->get());
+  if (!id) return Fail(id.error());
+  auto own = BindOwnListener(context_.config);
+  if (!own) return Fail(own.error());
+  std::vector<Listeners> bound;
+  bound.push_back(std::move(*own));
+  Serve(std::make_shared<Pod>(info, std::move(*netns), *id, context_), std::move(bound));
+  return {};
+}
+
+void PodProxies::Impl::Serve(std::shared_ptr<const Pod> pod, std::vector<Listeners> bound) {
+  Entry entry{.pod = std::move(pod), .parts = {}};
   // The first set also serves DNS, so that questions of different pods go to different workers.
   size_t home = next_home_++;
-  for (auto& listeners : *bound) {
+  for (auto& listeners : bound) {
     WorkerThread& worker = *workers_[home++ % workers_.size()];
     auto proxy = std::make_shared<PodProxy>(worker, entry.pod, std::move(listeners));
     boost::asio::post(worker.io(), [proxy] { proxy->Serve(); });
     entry.parts.push_back({&worker, std::move(proxy)});
   }
-  pods_.emplace(info.uid, std::move(entry));
-  return {};
+  pods_.emplace(entry.pod->info.uid, std::move(entry));
 }
 
 void PodProxies::Impl::Stop(const std::string& uid) {
@@ -189,6 +207,7 @@ PodProxies::~PodProxies() = default;
 Result<void> PodProxies::Start(const PodInfo& pod, UniqueFd netns) {
   return impl_->Start(pod, std::move(netns));
 }
+Result<void> PodProxies::StartOwn(const PodInfo& pod) { return impl_->StartOwn(pod); }
 void PodProxies::Stop(const std::string& uid) { impl_->Stop(uid); }
 void PodProxies::Drain(std::chrono::milliseconds deadline) { impl_->Drain(deadline); }
 std::vector<PodInfo> PodProxies::List() const { return impl_->List(); }

@@ -52,6 +52,9 @@ class PodProxies {
   // namespace it replaces the old one. No `netns` is the process's own namespace. Errors  of bind
   // or setns, with the port in the text; nothing is left behind.
   Result<void> Start(const PodInfo& pod, UniqueFd netns);
+  // Serves the tunnel's own pod, in its own namespace: what comes in on 15008 only, so that its
+  // metrics can be read over mTLS. Call once. Errors  of bind.
+  Result<void> StartOwn(const PodInfo& pod);
   // The pod is gone: connections end at once. Unknown uids are fine.
   void Stop(const std::string& uid);
   // Stops accepting everywhere, sends GOAWAY, lets connections end until `deadline`, then cuts
