@@ -49,7 +49,8 @@ const state::MeshState& Mesh() {
 }
 
 bool IsHeaderText(std::string_view text) {
-  return std::ranges::all_of(text, [](unsigned char c) { return c >= 0x20 && c < 0x7f; });
+  return std::ranges::all_of(text,
+                             [](unsigned char c) { return c == 0x09 || (c >= 0x20 && c < 0x7f); });
 }
 
 void Route(const hbone::ConnectRequest& request, const state::WorkloadPtr& local) {
@@ -79,6 +80,10 @@ void Run(std::string_view text) {
     block.Add(line.substr(0, equals), line.substr(equals + 1));
   }
   const auto& request = block.request();
+  if (auto peer = WorkloadOfBaggage(request.baggage, "spiffe://cluster.local/ns/a/sa/b")) {
+    Expect(peer->ns == "a" || peer->ns.size() <= 253);
+    Expect(IsHeaderText(BaggageOf(*peer)));
+  }
   Route(request, Mesh().FindWorkload("p"));
   auto waypoint = std::make_shared<state::Workload>(*Mesh().FindWorkload("p"));
   waypoint->application_tunnel = state::ApplicationTunnel{.proxy_protocol = true, .port = 9000};
