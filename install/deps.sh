@@ -17,7 +17,7 @@ build_packages=(
   libboost1.81-dev libssl-dev libnghttp2-dev zlib1g-dev libbrotli-dev libzstd-dev
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
   libnftnl-dev libmnl-dev libnl-3-dev libnl-route-3-dev
-  nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev prometheus-cpp-dev libldns-dev
+  nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev prometheus-cpp-dev libldns-dev libc-ares-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 # cnitool is a Go program; Debian has no package of it, so it is built once into out/tools/.

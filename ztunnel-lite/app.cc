@@ -16,6 +16,7 @@
 #include "ztunnel-lite/dns/resolv_conf.h"
 #include "ztunnel-lite/identity/ca/ca_client.h"
 #include "ztunnel-lite/local/source.h"
+#include "ztunnel-lite/names/cares_resolver.h"
 #include "ztunnel-lite/pod_lifecycle.h"
 #include "ztunnel-lite/snapshot_of.h"
 #include "ztunnel-lite/telemetry/traffic_meter.h"
@@ -126,6 +127,7 @@ class App::Impl {
                                    [this] { ExpireSeries(); }};
   identity::CaClient ca_{config_, control_};
   identity::CredentialCache credentials_{ca_, control_, clock_, log_};
+  std::unique_ptr<names::HostResolver> resolver_;
   std::unique_ptr<proxy::PodProxies> proxies_;
   std::unique_ptr<PodLifecycle> lifecycle_;
   std::unique_ptr<zds::PodSet> pods_;
@@ -180,9 +182,12 @@ Result<void> App::Impl::Start() {
   auto resolvers = dns::ReadResolvConf("/etc/resolv.conf");
   // The file is the pod's own only where the tunnel is in the pod.
   if (!config_.dedicated) resolvers.search.clear();
-  auto proxies =
-      proxy::PodProxies::Create({config_, mesh_, credentials_, traffic_, &log_, &metrics_.dns(),
-                                 resolvers.servers, std::move(resolvers.search)});
+  auto hosts = names::StartCaresResolver(clock_, {.ipv6 = config_.ipv6});
+  if (!hosts) return std::unexpected(hosts.error());
+  resolver_ = std::move(*hosts);
+  auto proxies = proxy::PodProxies::Create(
+      {config_, mesh_, credentials_, traffic_, &log_, &metrics_.dns(), resolvers.servers,
+       std::move(resolvers.search), resolver_.get(), &metrics_.resolutions()});
   if (!proxies) return std::unexpected(proxies.error());
   proxies_ = std::move(*proxies);
   lifecycle_ = std::make_unique<PodLifecycle>(config_, mesh_, credentials_, *proxies_);

@@ -13,16 +13,6 @@ constexpr int kEndpointTries = 3;
 // How long a gateway may take to end a stream after us.
 constexpr std::chrono::milliseconds kInnerCloseTime{5000};
 
-Result<OutboundRoute> RouteToAddress(const state::MeshState& mesh, const OutboundRequest& request,
-                                     Random& random) {
-  auto route = RouteOutbound(mesh, request, random);
-  if (!route || !route->resolve) return route;
-  return Fail(ErrorCode::kInvalidArgument, "no valid destination: workload " +
-                                               route->destination->uid + " has only the hostname " +
-                                               route->resolve->hostname +
-                                               ", and resolving it is not supported");
-}
-
 }  // namespace
 
 using telemetry::Reporter;
@@ -87,7 +77,8 @@ boost::asio::awaitable<std::optional<PodProxy::OutboundLeg>> PodProxy::OpenOutbo
                           .client = connection->peer(),
                           .destination = *destination,
                           .unreachable = {}};
-  auto route = RouteToAddress(context_.mesh, request, worker_.random());
+  auto route = co_await FindRoute(request, connection->interrupt());
+  if (connection->cut()) co_return std::nullopt;
   if (!route) deny(*destination, route.error());
   for (int tries = 1; route; ++tries) {
     OutboundLeg leg;
@@ -95,23 +86,37 @@ boost::asio::awaitable<std::optional<PodProxy::OutboundLeg>> PodProxy::OpenOutbo
     if (!failure) co_return leg;
     Finish(*leg.record, *connection, &*failure);
     if (!failure->unreached || tries == kEndpointTries || connection->cut()) break;
-    route = RouteElsewhere(request, *route);
+    route = co_await RouteElsewhere(request, *route, connection->interrupt());
   }
   co_return std::nullopt;
 }
 
-// An error where the service has no other endpoint.
-Result<OutboundRoute> PodProxy::RouteElsewhere(OutboundRequest& request,
-                                               const OutboundRoute& failed) {
-  if (!failed.destination) return Fail(ErrorCode::kUnavailable, "nothing is known of the peer");
+boost::asio::awaitable<Result<OutboundRoute>> PodProxy::FindRoute(const OutboundRequest& request,
+                                                                  Interrupt& interrupt) {
+  auto route = RouteOutbound(context_.mesh, request, worker_.random());
+  if (!route || !route->resolve) co_return route;
+  const std::string hostname = route->resolve->hostname;
+  if (context_.resolutions != nullptr) context_.resolutions->Count(request.source, hostname);
+  auto addresses = co_await Resolve(hostname, interrupt);
+  if (!addresses) {
+    co_return Fail(
+        addresses.error().Wrap("no valid destination: workload " + route->destination->uid));
+  }
+  co_return WithAddress(std::move(*route), *addresses, worker_.random());
+}
+
+boost::asio::awaitable<Result<OutboundRoute>> PodProxy::RouteElsewhere(OutboundRequest& request,
+                                                                       const OutboundRoute& failed,
+                                                                       Interrupt& interrupt) {
+  if (!failed.destination) co_return Fail(ErrorCode::kUnavailable, "nothing is known of the peer");
   request.unreachable.push_back(failed.destination->uid);
-  auto route = RouteToAddress(context_.mesh, request, worker_.random());
-  if (!route) return route;
+  auto route = co_await FindRoute(request, interrupt);
+  if (!route) co_return route;
   bool other =
       route->destination &&
       std::ranges::find(request.unreachable, route->destination->uid) == request.unreachable.end();
-  if (!other) return Fail(ErrorCode::kUnavailable, "there is no other endpoint");
-  return route;
+  if (!other) co_return Fail(ErrorCode::kUnavailable, "there is no other endpoint");
+  co_return route;
 }
 
 boost::asio::awaitable<std::optional<Failure>> PodProxy::OpenLeg(Connection& connection,

@@ -10,8 +10,10 @@
 #include "lib/observe/log.h"
 #include "ztunnel-lite/config/config.h"
 #include "ztunnel-lite/identity/credential_source.h"
+#include "ztunnel-lite/names/host_resolver.h"
 #include "ztunnel-lite/proxy/route.h"
 #include "ztunnel-lite/telemetry/dns_meter.h"
+#include "ztunnel-lite/telemetry/resolution_meter.h"
 #include "ztunnel-lite/telemetry/traffic.h"
 
 // Purpose  the data path of all pods: worker threads, per-pod listeners, tunnels.
@@ -40,6 +42,9 @@ class PodProxies {
     std::vector<net::Endpoint> fallback_resolvers{};
     // What the pod's names may end in; empty: what Kubernetes writes into its resolv.conf.
     std::vector<std::string> search_domains{};
+    // For endpoints with a hostname in place of an address; null: they cannot be reached.
+    names::HostResolver* resolver = nullptr;
+    telemetry::ResolutionMeter* resolutions = nullptr;  // null: not counted
   };
 
   // Starts the worker threads. Errors  kResourceExhausted.

@@ -106,7 +106,11 @@ class PodProxy : public std::enable_shared_from_this<PodProxy>,
   // outbound.cc
   Awaitable<void> ServeOutbound(ConnectionPtr connection);
   Awaitable<std::optional<OutboundLeg>> OpenOutbound(ConnectionPtr connection);
-  Result<OutboundRoute> RouteElsewhere(OutboundRequest& request, const OutboundRoute& failed);
+  Awaitable<Result<OutboundRoute>> FindRoute(const OutboundRequest& request, Interrupt& interrupt);
+  // An error where the service has no other endpoint.
+  Awaitable<Result<OutboundRoute>> RouteElsewhere(OutboundRequest& request,
+                                                  const OutboundRoute& failed,
+                                                  Interrupt& interrupt);
   // The record and what it reports on; nothing: connected.
   Awaitable<std::optional<Failure>> OpenLeg(Connection& connection, OutboundLeg& leg,
                                             const OutboundRequest& request,
@@ -115,6 +119,9 @@ class PodProxy : public std::enable_shared_from_this<PodProxy>,
   telemetry::ConnectionInfo DescribeOutbound(const Connection& connection,
                                              const OutboundRequest& request,
                                              const OutboundRoute& route) const;
+
+  // outbound_resolve.cc
+  Awaitable<Result<names::Addresses>> Resolve(std::string hostname, Interrupt& interrupt);
 
   // outbound_connect.cc
   Awaitable<std::optional<Failure>> ConnectOutbound(Connection& connection, OutboundLeg& leg,

@@ -73,6 +73,13 @@ std::string_view FlagText(Flag flag) {
   return "CONNECT";
 }
 
+std::vector<prometheus::ClientMetric::Label> SourceLabels(const state::WorkloadPtr& source,
+                                                          std::string_view principal) {
+  Labels labels;
+  AddSide(labels, kSource, source, principal);
+  return labels;
+}
+
 std::vector<prometheus::ClientMetric::Label> TrafficLabels(const ConnectionInfo& info, Flag flag) {
   Labels labels;
   labels.reserve(27);

@@ -102,6 +102,7 @@ std::vector<prometheus::MetricFamily> MetricsRegistry::Collect() const {
     families.insert(families.end(), std::make_move_iterator(own.begin()),
                     std::make_move_iterator(own.end()));
   }
+  families.push_back(resolutions_.Collect());
   return families;
 }
 

@@ -7,6 +7,7 @@
 #include "ztunnel-lite/telemetry/error_summary.h"
 #include "ztunnel-lite/telemetry/known_workloads.h"
 #include "ztunnel-lite/telemetry/open_connections.h"
+#include "ztunnel-lite/telemetry/resolution_meter.h"
 #include "ztunnel-lite/telemetry/series.h"
 #include "ztunnel-lite/telemetry/traffic.h"
 
@@ -23,6 +24,7 @@ class MetricsRegistry : public prometheus::Registry {
   std::vector<prometheus::MetricFamily> Collect() const override;
   SeriesTable& traffic() { return traffic_; }
   DnsMeter& dns() { return dns_; }
+  ResolutionMeter& resolutions() { return resolutions_; }
   // Removes the series of workloads that were not among `known` at any call for at least `keep`.
   void ExpireSeries(const KnownWorkloads& known, std::chrono::steady_clock::time_point now,
                     std::chrono::milliseconds keep);
@@ -32,6 +34,7 @@ class MetricsRegistry : public prometheus::Registry {
 
   SeriesTable traffic_;
   DnsMeter dns_;
+  ResolutionMeter resolutions_;
 };
 
 // Traffic that counts and logs.

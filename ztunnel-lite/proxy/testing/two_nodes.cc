@@ -80,8 +80,12 @@ void TwoNodes::DenyPort(uint16_t port) {
 }
 
 std::unique_ptr<PodProxies> TwoNodes::MakeNode(const config::Config& config) {
-  auto made = PodProxies::Create(
-      {.config = config, .mesh = mesh_, .credentials = credentials_, .traffic = traffic_});
+  auto made = PodProxies::Create({.config = config,
+                                  .mesh = mesh_,
+                                  .credentials = credentials_,
+                                  .traffic = traffic_,
+                                  .resolver = resolver_,
+                                  .resolutions = &resolutions_});
   EXPECT_TRUE(made);
   return std::move(*made);
 }

@@ -63,6 +63,8 @@ class TwoNodes : public ::testing::Test {
   state::MeshState mesh_;
   TestCredentials credentials_;
   RecordingTraffic traffic_;
+  names::HostResolver* resolver_ = nullptr;  // of nodes made from now on
+  telemetry::ResolutionMeter resolutions_;
   config::Config config_a_;
   config::Config config_b_;
   std::unique_ptr<PodProxies> node_a_;
