@@ -7,8 +7,11 @@ namespace {
 admin::CertificateState StateOf(const identity::CredentialCache::Status& status) {
   admin::CertificateState out;
   out.identity = status.identity.Uri();
-  if (status.credential) {
+  bool expired =
+      status.credential && status.credential->not_after() <= std::chrono::system_clock::now();
+  if (status.credential && !expired) {
     out.state = "Available";
+    if (status.error) out.last_error = status.error->message();
     out.chain = identity::DescribeCertificates(status.credential->chain_pem());
     out.roots = identity::DescribeCertificates(status.credential->roots_pem());
   } else if (status.error) {

@@ -348,6 +348,7 @@ std::string ConfigDump(const Snapshot& snapshot) {
                                    {"state", certificate.state},
                                    {"certChain", CertificatesJson(certificate.chain)},
                                    {"rootCerts", CertificatesJson(certificate.roots)}});
+    AddText(out["certificates"].back(), "lastError", certificate.last_error);
   }
   out["workloadState"] = Json::object();
   const auto connections = SortByPod(snapshot.connections);

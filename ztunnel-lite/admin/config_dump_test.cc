@@ -106,12 +106,13 @@ TEST(ConfigDump, ShowsCertificatesAndPods) {
   identity::CertificateFacts facts;
   facts.pem = "abc";
   facts.serial = "12";
-  snapshot.certificates = {{"spiffe://td/ns/a/sa/b", "Available", {facts}, {}}};
+  snapshot.certificates = {{"spiffe://td/ns/a/sa/b", "Available", "the CA is away", {facts}, {}}};
   snapshot.pods["u"] = {true, "web", "default", "sa"};
   Json dump = Dump(snapshot);
   EXPECT_EQ(dump["certificates"][0]["certChain"][0], Json::parse(R"({"pem": "YWJj",
       "serialNumber": "12", "validFrom": "1970-01-01T00:00:00Z",
       "expirationTime": "1970-01-01T00:00:00Z"})"));
+  EXPECT_EQ(dump["certificates"][0]["lastError"], "the CA is away");
   EXPECT_EQ(dump["workloadState"]["u"], Json::parse(R"({"state": "Up", "info": {"name": "web",
       "namespace": "default", "serviceAccount": "sa"},
       "connections": {"inbound": [], "outbound": []}})"));

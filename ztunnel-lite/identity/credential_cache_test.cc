@@ -166,6 +166,23 @@ TEST_F(CredentialCacheTest, AtMostEightAreAskedForAtATimeAndThoseWaitedForComeFi
   EXPECT_EQ(signer_.calls.back().identity, Id("pod-11"));
 }
 
+TEST_F(CredentialCacheTest, APodThatHasJustComeGoesBeforeARenewal) {
+  cache_.Prefetch(Id("old"));
+  clock_.shift = seconds(2500);  // past half of its life: due as soon as it may be
+  Answer(Issue(Id("old")));
+  for (int i = 0; i < 8; ++i) cache_.Prefetch(Id("pod-" + std::to_string(i)));
+  ASSERT_EQ(signer_.calls.size(), 8u);
+  control_.restart();
+  control_.run_for(std::chrono::milliseconds(1500));  // the renewal takes its place in the queue
+  ASSERT_EQ(signer_.calls.size(), 8u);
+  cache_.Prefetch(Id("new"));
+  Refuse();
+  ASSERT_EQ(signer_.calls.size(), 8u);
+  EXPECT_EQ(signer_.calls.back().identity, Id("new"));
+  Refuse();
+  EXPECT_EQ(signer_.calls.back().identity, Id("old"));
+}
+
 TEST_F(CredentialCacheTest, WhatIsForgottenIsGoneForThoseWhoWaitAndForLateAnswers) {
   auto waiting = Get(Id("a"));
   cache_.Forget(Id("a"));
