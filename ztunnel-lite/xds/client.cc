@@ -1,5 +1,7 @@
 #include "ztunnel-lite/xds/client.h"
 
+#include <malloc.h>
+
 #include <boost/asio/post.hpp>
 #include <condition_variable>
 #include <mutex>
@@ -20,6 +22,8 @@ using envoy::service::discovery::v3::AggregatedDiscoveryService;
 using Stream = grpc::ClientReaderWriter<Request, Response>;
 
 constexpr char kScope[] = "xds";
+// From here on an answer is a whole mesh, and what its decoding took is worth giving back.
+constexpr size_t kLargeAnswerBytes = 1 << 20;
 
 struct Metrics {
   explicit Metrics(prometheus::Registry& registry)
@@ -177,6 +181,12 @@ bool Client::Impl::Receive(Stream& stream) {
                       {{"type", observe::Bare{response.type_url()}}, {"error", handled.rejected}});
   }
   if (!Apply(std::move(handled.update))) return false;
+  if (response.ByteSizeLong() >= kLargeAnswerBytes) {
+    // It needs several times its size on its way into the mesh, which the allocator would keep for
+    // answers of that size, of which there are no more.
+    response = Response();
+    malloc_trim(0);
+  }
   if (!stream.Write(handled.reply)) return false;
   if (on_synced_ && subscription_.synced()) {
     context_.log.Info(kScope, "synchronised with the control plane");
@@ -189,15 +199,16 @@ bool Client::Impl::Receive(Stream& stream) {
 // most one answer is held in memory.
 bool Client::Impl::Apply(Update update) {
   auto applied = std::make_shared<bool>(false);
-  boost::asio::post(context_.control,
-                    [update = std::move(update), &mesh = context_.mesh, gate = gate_, applied] {
-                      update.ApplyTo(mesh);
-                      {
-                        std::lock_guard lock(gate->mutex);
-                        *applied = true;
-                      }
-                      gate->changed.notify_all();
-                    });
+  boost::asio::post(context_.control, [update = std::move(update), &mesh = context_.mesh,
+                                       gate = gate_, applied]() mutable {
+    update.ApplyTo(mesh);
+    update = Update();
+    {
+      std::lock_guard lock(gate->mutex);
+      *applied = true;
+    }
+    gate->changed.notify_all();
+  });
   std::unique_lock lock(gate_->mutex);
   gate_->changed.wait(lock, [&] { return *applied || gate_->stopping; });
   return *applied;
