@@ -15,6 +15,7 @@
 #include "ztunnel-lite/admin/servers.h"
 #include "ztunnel-lite/dns/resolv_conf.h"
 #include "ztunnel-lite/identity/ca/ca_client.h"
+#include "ztunnel-lite/identity/crl_file.h"
 #include "ztunnel-lite/local/source.h"
 #include "ztunnel-lite/names/cares_resolver.h"
 #include "ztunnel-lite/pod_lifecycle.h"
@@ -125,10 +126,14 @@ class App::Impl {
                                    }};
   telemetry::Upkeep series_expiry_{control_, std::min(config_.series_keep, kSeriesLook),
                                    [this] { ExpireSeries(); }};
+  tls::Revocations revocations_{metrics_};
+  const tls::PeerRules peer_rules_{config_.trust_domain_aliases,
+                                   config_.crl_path.empty() ? nullptr : &revocations_};
   identity::CaClient ca_{config_, control_};
   identity::CredentialCache credentials_{ca_, control_, clock_, log_};
   std::unique_ptr<names::HostResolver> resolver_;
   std::unique_ptr<proxy::PodProxies> proxies_;
+  std::unique_ptr<identity::CrlFile> crl_;
   std::unique_ptr<PodLifecycle> lifecycle_;
   std::unique_ptr<zds::PodSet> pods_;
   std::unique_ptr<admin::Servers> servers_;
@@ -186,10 +191,15 @@ Result<void> App::Impl::Start() {
   if (!hosts) return std::unexpected(hosts.error());
   resolver_ = std::move(*hosts);
   auto proxies = proxy::PodProxies::Create(
-      {config_, mesh_, credentials_, traffic_, &log_, &metrics_.dns(), resolvers.servers,
-       std::move(resolvers.search), resolver_.get(), &metrics_.resolutions()});
+      {config_, mesh_, credentials_, traffic_, &log_, &peer_rules_, &metrics_.dns(),
+       resolvers.servers, std::move(resolvers.search), resolver_.get(), &metrics_.resolutions()});
   if (!proxies) return std::unexpected(proxies.error());
   proxies_ = std::move(*proxies);
+  if (!config_.crl_path.empty()) {
+    crl_ = std::make_unique<identity::CrlFile>(
+        identity::CrlFile::Context{config_.crl_path, revocations_, control_, log_},
+        [this] { proxies_->RecheckPeers(); });
+  }
   lifecycle_ = std::make_unique<PodLifecycle>(config_, mesh_, credentials_, *proxies_);
   if (auto serving = ServePods(); !serving) return serving;
   auto snapshot = [this] {

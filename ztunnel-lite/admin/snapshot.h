@@ -14,7 +14,7 @@ namespace ambit::admin {
 
 struct CertificateState {
   std::string identity;
-  std::string state;  // "Available", "Initializing", "Unavailable: <error>"
+  std::string state;       // "Available", "Initializing", "Unavailable: <error>"
   std::string last_error;  // of a renewal that failed while the certificate is still good
   std::vector<identity::CertificateFacts> chain, roots;
 };

@@ -34,12 +34,6 @@ Environment::Map HeadersWithPrefix(Reader& reader, std::string_view prefix) {
 
 // Features of which leaving them out in silence would change what is protected or reachable.
 void RefuseUnsupported(Reader& reader) {
-  const std::pair<const char*, const char*> unsupported[] = {
-      {"CRL_PATH", "certificate revocation lists are not supported"},
-  };
-  for (const auto& [name, why] : unsupported) {
-    if (!reader.Find(name).value_or("").empty()) reader.Refuse(name, why);
-  }
   const std::pair<const char*, const char*> must_be_false[] = {
       {"FAKE_CA", "self-signed certificates protect nothing; run ambit-control as the CA instead"},
       {"XDS_ON_DEMAND", "on-demand discovery is not supported"},
@@ -99,6 +93,25 @@ void TakeProxyConfig(Reader& reader, ProxyConfig proxy, Config& out) {
   out.proxy_metadata_json = reader.WithPrefix("ISTIO_METAJSON_");
 }
 
+void ReadTrustDomainAliases(Reader& reader, Config& out) {
+  constexpr char kName[] = "AMBIT_TRUST_DOMAIN_ALIASES";
+  std::string text = reader.Find(kName).value_or("");
+  if (text.empty()) return;
+  out.trust_domain_aliases.push_back(out.trust_domain);
+  for (size_t at = 0; at <= text.size();) {
+    size_t comma = std::min(text.find(',', at), text.size());
+    std::string alias = text.substr(at, comma - at);
+    at = comma + 1;
+    bool valid = !alias.empty() && alias.find_first_not_of(
+                                       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                       "0123456789.-_") == std::string::npos;
+    if (!valid) return reader.Refuse(kName, "accepted are trust domains, separated by commas");
+    if (std::ranges::find(out.trust_domain_aliases, alias) == out.trust_domain_aliases.end()) {
+      out.trust_domain_aliases.push_back(std::move(alias));
+    }
+  }
+}
+
 void ReadMesh(Reader& reader, Config& out) {
   reader.Text("NETWORK", out.network);
   reader.Text("NODE_NAME", out.node_name);
@@ -110,6 +123,8 @@ void ReadMesh(Reader& reader, Config& out) {
   reader.Text("SERVICE_ACCOUNT", out.service_account);
   reader.Text("TRUST_DOMAIN", out.trust_domain);
   if (auto cluster = reader.Find("ISTIO_META_CLUSTER_ID")) out.cluster_id = *cluster;
+  reader.Text("CRL_PATH", out.crl_path);
+  ReadTrustDomainAliases(reader, out);
 }
 
 bool IsServer(std::string_view address) {

@@ -47,6 +47,11 @@ struct Config {
   std::string auth_token_literal;  // used where no path is set
   std::chrono::milliseconds secret_ttl{std::chrono::hours(24)};
 
+  // Peers
+  std::string crl_path;  // empty: nobody is ever revoked
+  std::vector<std::string>
+      trust_domain_aliases;  // one and the same; with TRUST_DOMAIN if not empty
+
   // Resources beside those of the control plane: a file, or its text. At most one is set.
   std::string local_xds_path, local_xds;
 

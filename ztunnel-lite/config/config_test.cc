@@ -67,7 +67,7 @@ TEST(Config, AMalformedValueIsAnErrorThatNamesTheVariable) {
                                                        {"LOG_FORMAT", "xml"},
                                                        {"AMBIT_ADMIN_PORT", "65536"},
                                                        {"PROXY_MODE", "sidecar"},
-                                                       {"CRL_PATH", "/crl.pem"},
+                                                       {"AMBIT_TRUST_DOMAIN_ALIASES", "a,,b"},
                                                        {"TLS12_ENABLED", "true"},
                                                        {"COMPLIANCE_POLICY", "pqc"},
                                                        {"PROXY_CONFIG", "- a"},
@@ -86,6 +86,12 @@ TEST(Config, AMalformedValueIsAnErrorThatNamesTheVariable) {
     EXPECT_EQ(config.error().code(), ErrorCode::kInvalidArgument);
     EXPECT_THAT(config.error().message(), HasSubstr(std::string(name) + "=\"" + value));
   }
+}
+
+TEST(Config, TrustDomainAliasesAreOneWithTheTrustDomain) {
+  EXPECT_TRUE(From({})->trust_domain_aliases.empty());
+  auto config = From({{"TRUST_DOMAIN", "td"}, {"AMBIT_TRUST_DOMAIN_ALIASES", "old.td,td,older"}});
+  EXPECT_EQ(config->trust_domain_aliases, (std::vector<std::string>{"td", "old.td", "older"}));
 }
 
 TEST(Config, ALocalFileIsNamedOrGivenButNotBoth) {

@@ -78,8 +78,8 @@ asio::awaitable<Result<std::shared_ptr<ClientTunnel>>> EstablishOn(
     Worker& worker, std::unique_ptr<Transport> transport, tls::CredentialPtr credential,
     std::vector<std::string> expected_sans, Settings settings) {
   auto connection = std::make_shared<Connection>(worker, std::move(transport), settings);
-  auto session =
-      tls::SslSession::Client(std::move(credential), std::move(expected_sans), *connection);
+  auto session = tls::SslSession::Client(std::move(credential), std::move(expected_sans),
+                                         *connection, settings.peer_rules);
   if (!session) co_return std::unexpected(session.error());
   auto ready = co_await connection->Establish(H2Session::Role::kClient, std::move(*session), {});
   if (!ready) co_return std::unexpected(ready.error());

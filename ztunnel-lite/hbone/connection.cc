@@ -22,6 +22,7 @@ Connection::Connection(Worker& worker, std::unique_ptr<Transport> transport,
       ended_(worker.io()) {}
 
 Connection::~Connection() {
+  worker_.revocable().erase(this);
   if (!h2_) return;
   // The stream of a half-received request dies with us; nothing it says can leave any more.
   busy_ = true;
@@ -90,6 +91,21 @@ void Connection::End(Error reason, bool clean) {
   boost::asio::post(worker_.io(), [self = shared_from_this()] {
     if (self->h2_) self->h2_->LoseAll(*self->failure_);
   });
+}
+
+void Connection::RecheckPeer() {
+  if (failure_) return;
+  auto checked = session_->RecheckPeer();
+  if (!checked) Fail(checked.error().Wrap("the tunnel was ended"));
+}
+
+void EndRevokedTunnels(Worker& worker) {
+  // Ending one may end others with it.
+  std::vector<std::shared_ptr<Connection>> connections;
+  for (Connection* connection : worker.revocable()) {
+    connections.push_back(connection->shared_from_this());
+  }
+  for (const auto& connection : connections) connection->RecheckPeer();
 }
 
 bool Connection::usable() const {

@@ -45,6 +45,9 @@ class Connection final : public StreamHost,
   // The end now, with GOAWAY if there is room.
   void Fail(Error error);
 
+  // Ends the tunnel if its peer has been revoked.
+  void RecheckPeer();
+
   bool usable() const;
   size_t active_streams() const { return h2_ ? h2_->active_streams() : 0; }
   const std::string& peer_identity() const { return session_->peer_identity(); }

@@ -68,6 +68,12 @@ bool Connection::Advance() {
     ScheduleFlush();
     if (!*done) return true;
     state_ = State::kOpen;
+    if (settings_.peer_rules != nullptr && settings_.peer_rules->revocations != nullptr) {
+      worker_.revocable().insert(this);
+      // For lists that came while the handshake was under way.
+      RecheckPeer();
+      if (failure_) return false;
+    }
     h2_ = std::make_unique<H2Session>(role_, settings_, *this);
     Kick();
     established_.Set();

@@ -98,7 +98,7 @@ asio::awaitable<Result<std::shared_ptr<ServerTunnel>>> ServerTunnel::Establish(
     Handler handler) {
   auto connection =
       std::make_shared<Connection>(worker, MakeSocketTransport(worker, std::move(tcp)), settings);
-  auto session = tls::SslSession::Server(std::move(credential), *connection);
+  auto session = tls::SslSession::Server(std::move(credential), *connection, settings.peer_rules);
   if (!session) co_return std::unexpected(session.error());
   auto server = std::make_shared<Server>(connection, std::move(handler));
   auto ready = co_await connection->Establish(H2Session::Role::kServer, std::move(*session),

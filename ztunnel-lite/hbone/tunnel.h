@@ -13,6 +13,7 @@
 #include "lib/base/unique_fd.h"
 #include "ztunnel-lite/hbone/worker.h"
 #include "ztunnel-lite/tls/credential.h"
+#include "ztunnel-lite/tls/peer_rules.h"
 
 // Purpose  HBONE: TCP streams over HTTP/2 CONNECT over mutual TLS 1.3, both ends.
 // Threads  a tunnel, its streams and their relays live on one worker; every call is made there.
@@ -24,6 +25,7 @@
 namespace ambit::hbone {
 
 struct Settings {
+  const tls::PeerRules* peer_rules = nullptr;  // null: none; otherwise outlives the tunnel
   uint32_t stream_window_bytes = 4u << 20;
   uint32_t connection_window_bytes = 16u << 20;
   uint32_t frame_size_bytes = 1u << 20;
@@ -124,6 +126,10 @@ class ServerTunnel {
   // Everything ends now.
   virtual void Abort() = 0;
 };
+
+// Ends the worker's tunnels, of both sides, whose peer has been revoked by now: GOAWAY, and every
+// stream fails with kPermissionDenied.
+void EndRevokedTunnels(Worker& worker);
 
 struct RelayOptions {
   // Called whenever bytes have moved, with what has moved since the last call. On the data path:

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <unordered_set>
 
 #include "ztunnel-lite/hbone/block_pool.h"
 #include "ztunnel-lite/hbone/pipe_pool.h"
@@ -11,6 +12,8 @@
 // Purpose  what one worker thread owns and every connection on it borrows.
 // Threads  exactly one.
 namespace ambit::hbone {
+
+class Connection;
 
 class Worker {
  public:
@@ -29,12 +32,15 @@ class Worker {
   // For bytes that must wait for a socket.
   BlockPool& blocks() { return blocks_; }
   PipePool& pipes() { return pipes_; }
+  // Those with TLS up whose peers may be revoked later.
+  std::unordered_set<Connection*>& revocable() { return revocable_; }
 
  private:
   std::unique_ptr<std::byte[]> read_;
   std::unique_ptr<std::byte[]> cipher_;
   BlockPool blocks_;
   PipePool pipes_;
+  std::unordered_set<Connection*> revocable_;
   // Last, so that it ends first: connections that it still holds give their blocks back.
   boost::asio::io_context io_{1};
 };

@@ -27,6 +27,12 @@ telemetry::Flag FlagFor(Stage stage, ErrorCode code) {
   std::unreachable();
 }
 
+// The kernel's refusals carry an errno; what is left is a peer whose certificate was revoked.
+Flag FlagForRelay(const Error& error) {
+  bool revoked = error.code() == ErrorCode::kPermissionDenied && error.sys_errno() == 0;
+  return revoked ? Flag::kCertRevoked : FlagFor(Stage::kRelay, error.code());
+}
+
 std::unexpected<Failure> FailAt(Stage stage, Error error) {
   Flag flag = FlagFor(stage, error.code());
   bool unreached =

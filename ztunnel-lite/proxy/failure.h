@@ -33,6 +33,8 @@ template <typename T>
 using Outcome = std::expected<T, Failure>;
 
 telemetry::Flag FlagFor(Stage stage, ErrorCode code);
+// Of bytes that were flowing.
+telemetry::Flag FlagForRelay(const Error& error);
 std::unexpected<Failure> FailAt(Stage stage, Error error);
 
 // The status that refuses a CONNECT: for a route that was not found, and for all that comes later.

@@ -115,6 +115,9 @@ boost::asio::awaitable<std::optional<PodProxy::InboundLeg>> PodProxy::OpenInboun
   RbacConnection rbac{.source = origin.peer,
                       .source_identity = identity ? std::optional(*identity) : std::nullopt,
                       .destination = route->app};
+  if (identity && context_.peer_rules != nullptr) {
+    rbac.trust_domain_aliases = context_.peer_rules->AliasesOf(identity->trust_domain);
+  }
   auto app =
       co_await ConnectInbound(*connection, *local, std::move(rbac), TargetOf(*route, origin));
   if (app && route->proxy_header) {

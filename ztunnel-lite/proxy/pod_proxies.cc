@@ -77,6 +77,7 @@ class PodProxies::Impl {
   void Drain(std::chrono::milliseconds deadline);
   std::vector<PodInfo> List() const;
   void RecheckPolicies();
+  void RecheckPeers();
 
  private:
   void Serve(std::shared_ptr<const Pod> pod, std::vector<Listeners> bound);
@@ -195,6 +196,13 @@ void PodProxies::Impl::RecheckPolicies() {
   }
 }
 
+void PodProxies::Impl::RecheckPeers() {
+  for (const auto& worker : workers_) {
+    boost::asio::post(worker->io(),
+                      [target = worker.get()] { hbone::EndRevokedTunnels(target->worker()); });
+  }
+}
+
 Result<std::unique_ptr<PodProxies>> PodProxies::Create(Context context) {
   auto impl = std::make_unique<Impl>(context);
   if (auto started = impl->StartWorkers(); !started) return Fail(started.error());
@@ -212,5 +220,6 @@ void PodProxies::Stop(const std::string& uid) { impl_->Stop(uid); }
 void PodProxies::Drain(std::chrono::milliseconds deadline) { impl_->Drain(deadline); }
 std::vector<PodInfo> PodProxies::List() const { return impl_->List(); }
 void PodProxies::RecheckPolicies() { impl_->RecheckPolicies(); }
+void PodProxies::RecheckPeers() { impl_->RecheckPeers(); }
 
 }  // namespace ambit::proxy

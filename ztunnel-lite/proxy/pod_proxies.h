@@ -15,6 +15,7 @@
 #include "ztunnel-lite/telemetry/dns_meter.h"
 #include "ztunnel-lite/telemetry/resolution_meter.h"
 #include "ztunnel-lite/telemetry/traffic.h"
+#include "ztunnel-lite/tls/peer_rules.h"
 
 // Purpose  the data path of all pods: worker threads, per-pod listeners, tunnels.
 // Threads  Start, Stop, Drain and List on the control thread; connections on the workers.
@@ -37,7 +38,8 @@ class PodProxies {
     identity::CredentialSource& credentials;
     telemetry::Traffic& traffic;
     observe::Log* log = nullptr;  // dry-run policies, exhausted descriptors; null: not said
-    telemetry::DnsMeter* dns_meter = nullptr;  // null: not counted
+    const tls::PeerRules* peer_rules = nullptr;  // null: none
+    telemetry::DnsMeter* dns_meter = nullptr;    // null: not counted
     // Who is asked for a name where it is not known whom the pod asked.
     std::vector<net::Endpoint> fallback_resolvers{};
     // What the pod's names may end in; empty: what Kubernetes writes into its resolv.conf.
@@ -69,6 +71,8 @@ class PodProxies {
   std::vector<PodInfo> List() const;
   // Open connections re-checked against the policies that hold now; what is denied is closed.
   void RecheckPolicies();
+  // Tunnels whose peers have been revoked end now.
+  void RecheckPeers();
 
  private:
   class Impl;

@@ -158,6 +158,7 @@ hbone::Settings PodProxy::TunnelSettings() const {
   settings.handshake_timeout = config.handshake_timeout;
   settings.ping_interval = config.ping_interval;
   settings.ping_timeout = config.ping_timeout;
+  settings.peer_rules = context_.peer_rules;
   return settings;
 }
 
@@ -186,7 +187,7 @@ void PodProxy::Finish(telemetry::ConnectionRecord& record, const Connection& con
 void PodProxy::FinishRelay(telemetry::ConnectionRecord& record, const Connection& connection,
                            const Result<void>& outcome) {
   if (outcome) return Finish(record, connection, nullptr);
-  Failure failure{outcome.error(), FlagFor(Stage::kRelay, outcome.error().code())};
+  Failure failure{outcome.error(), FlagForRelay(outcome.error())};
   Finish(record, connection, &failure);
 }
 

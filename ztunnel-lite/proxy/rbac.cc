@@ -14,15 +14,23 @@ namespace {
 // The connection as matchers see it.
 struct Facts {
   const RbacConnection& connection;
-  std::string principal;  // the SPIFFE URI without its scheme; empty in plaintext
-  std::string_view ns;    // empty in plaintext
+  // The SPIFFE URI without its scheme, once for each name of the trust domain; none in plaintext.
+  std::vector<std::string> principals;
+  std::string_view ns;  // empty in plaintext
 };
 
 Facts FactsOf(const RbacConnection& connection) {
-  Facts facts{connection, "", ""};
-  if (const auto& identity = connection.source_identity) {
-    facts.principal = identity->Uri().substr(std::string_view("spiffe://").size());
-    facts.ns = identity->ns;
+  Facts facts{connection, {}, ""};
+  const auto& identity = connection.source_identity;
+  if (!identity) return facts;
+  facts.ns = identity->ns;
+  auto add = [&](const std::string& trust_domain) {
+    state::Identity named{trust_domain, identity->ns, identity->service_account};
+    facts.principals.push_back(named.Uri().substr(std::string_view("spiffe://").size()));
+  };
+  add(identity->trust_domain);
+  for (const auto& alias : connection.trust_domain_aliases) {
+    if (alias != identity->trust_domain) add(alias);
   }
   return facts;
 }
@@ -42,7 +50,8 @@ bool MatchHolds(const PolicyMatch& match, const Facts& facts) {
     return [&address](const net::Cidr& cidr) { return cidr.Contains(address); };
   };
   auto is_principal = [&](const state::StringMatch& matcher) {
-    return connection.source_identity && matcher.Matches(facts.principal);
+    return std::ranges::any_of(
+        facts.principals, [&](const std::string& principal) { return matcher.Matches(principal); });
   };
   auto is_namespace = [&](const state::StringMatch& matcher) { return matcher.Matches(facts.ns); };
   auto is_account = [&](const state::ServiceAccountMatch& account) {

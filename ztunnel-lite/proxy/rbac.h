@@ -13,7 +13,9 @@ namespace ambit::proxy {
 struct RbacConnection {
   net::Endpoint source;
   std::optional<state::Identity> source_identity;  // none in plaintext
-  net::Endpoint destination;                       // pod address and the app's port
+  // Trust domains that are the same as the identity's; policies may name any of them.
+  std::vector<std::string> trust_domain_aliases{};
+  net::Endpoint destination;  // pod address and the app's port
 };
 
 struct RbacVerdict {

@@ -51,6 +51,22 @@ bool DenyHits(const Rules& rules, bool tls = true) {
   return !Authorize({Make(PolicyAction::kDeny, rules)}, Connection(tls)).allowed;
 }
 
+TEST(Rbac, APrincipalIsKnownByEveryNameOfItsTrustDomain) {
+  auto connection = Connection(true);
+  connection.trust_domain_aliases = {"td", "old"};
+  auto denies = [&](const char* principal, bool negated) {
+    auto match = MatchWith([&](PolicyMatch& m) {
+      (negated ? m.not_principals : m.principals) = {{Kind::kExact, principal}};
+    });
+    return !Authorize({Make(PolicyAction::kDeny, {{{match}}})}, connection).allowed;
+  };
+  EXPECT_TRUE(denies("td/ns/ns/sa/account", false));
+  EXPECT_TRUE(denies("old/ns/ns/sa/account", false));
+  EXPECT_FALSE(denies("other/ns/ns/sa/account", false));
+  EXPECT_FALSE(denies("old/ns/ns/sa/account", true));
+  EXPECT_TRUE(denies("other/ns/ns/sa/account", true));
+}
+
 TEST(Rbac, EmptyPartsMeanWhatTheTableSays) {
   EXPECT_FALSE(DenyHits({}));
   EXPECT_TRUE(DenyHits({{}}));

@@ -52,12 +52,26 @@ std::string ChainRefusal(X509_STORE_CTX* store, X509* leaf) {
   }
 }
 
-bool MeetsDemand(PeerCheck& check, const std::vector<std::string>& uris) {
+bool SameTrustDomain(const PeerCheck& check, const std::string& a, const std::string& b) {
+  return check.rules != nullptr ? check.rules->SameTrustDomain(a, b) : a == b;
+}
+
+bool SameIdentity(const PeerCheck& check, const std::string& a, const std::string& b) {
+  if (a == b) return true;
+  auto left = state::Identity::Parse(a);
+  auto right = state::Identity::Parse(b);
+  return left && right && left->ns == right->ns &&
+         left->service_account == right->service_account &&
+         SameTrustDomain(check, left->trust_domain, right->trust_domain);
+}
+
+bool MeetsDemand(const PeerCheck& check, const std::vector<std::string>& uris) {
   for (const std::string& uri : uris) {
     if (check.demand == PeerCheck::Demand::kExactIdentity) {
-      if (std::ranges::find(check.expected, uri) != check.expected.end()) return true;
+      auto same = [&](const std::string& expected) { return SameIdentity(check, expected, uri); };
+      if (std::ranges::any_of(check.expected, same)) return true;
     } else if (auto identity = state::Identity::Parse(uri);
-               identity && identity->trust_domain == check.trust_domain) {
+               identity && SameTrustDomain(check, identity->trust_domain, check.trust_domain)) {
       return true;
     }
   }
@@ -94,6 +108,19 @@ std::vector<std::string> SpiffeUris(X509* certificate) {
   return uris;
 }
 
+std::optional<std::string> FindRevocation(const PeerCheck& check, const STACK_OF(X509) * chain) {
+  if (check.rules == nullptr || check.rules->revocations == nullptr) return std::nullopt;
+  Revocations& revocations = *check.rules->revocations;
+  const CrlSetPtr lists = revocations.current();
+  if (!lists) return std::nullopt;
+  auto revoked = lists->FindRevoked(chain);
+  if (!revoked) return std::nullopt;
+  revocations.CountRejection(check.demand == PeerCheck::Demand::kExactIdentity
+                                 ? Revocations::Reporter::kSource
+                                 : Revocations::Reporter::kDestination);
+  return Whose(sk_X509_value(chain, 0)) + ": " + *revoked;
+}
+
 int VerifyPeer(X509_STORE_CTX* store, void*) {
   auto* ssl =
       static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
@@ -105,6 +132,11 @@ int VerifyPeer(X509_STORE_CTX* store, void*) {
   }
   if (X509_verify_cert(store) != 1) {
     check->refusal = ChainRefusal(store, leaf);
+    return 0;
+  }
+  if (auto revoked = FindRevocation(*check, X509_STORE_CTX_get0_chain(store))) {
+    check->refusal = *revoked;
+    X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REVOKED);
     return 0;
   }
   const auto uris = SpiffeUris(leaf);

@@ -40,21 +40,24 @@ Result<std::unique_ptr<SslSession>> SslSession::Make(std::unique_ptr<SslSession>
 
 Result<std::unique_ptr<SslSession>> SslSession::Client(CredentialPtr credential,
                                                        std::vector<std::string> expected_sans,
-                                                       CipherSink& sink) {
+                                                       CipherSink& sink, const PeerRules* rules) {
   SSL_CTX* context = credential->client_context();
   std::unique_ptr<SslSession> session(new SslSession(std::move(credential)));
   session->check_.demand = PeerCheck::Demand::kExactIdentity;
   session->check_.expected = std::move(expected_sans);
+  session->check_.rules = rules;
   auto made = Make(std::move(session), context, sink);
   if (made) SSL_set_connect_state((*made)->ssl_.get());
   return made;
 }
 
-Result<std::unique_ptr<SslSession>> SslSession::Server(CredentialPtr credential, CipherSink& sink) {
+Result<std::unique_ptr<SslSession>> SslSession::Server(CredentialPtr credential, CipherSink& sink,
+                                                       const PeerRules* rules) {
   SSL_CTX* context = credential->server_context();
   std::unique_ptr<SslSession> session(new SslSession(std::move(credential)));
   session->check_.demand = PeerCheck::Demand::kTrustDomain;
   session->check_.trust_domain = session->credential_->identity().trust_domain;
+  session->check_.rules = rules;
   auto made = Make(std::move(session), context, sink);
   if (made) SSL_set_accept_state((*made)->ssl_.get());
   return made;
@@ -66,6 +69,18 @@ Result<bool> SslSession::Handshake() {
   if (result == 1) return true;
   if (SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ) return false;
   return Fail(TakeError("TLS handshake"));
+}
+
+Result<void> SslSession::RecheckPeer() const {
+  if (check_.rules == nullptr || check_.rules->revocations == nullptr) return {};
+  const STACK_OF(X509)* chain = SSL_get0_verified_chain(ssl_.get());
+  if (chain == nullptr) {
+    check_.rules->revocations->CountUntracked();
+    return {};
+  }
+  auto revoked = FindRevocation(check_, chain);
+  if (revoked) return Fail(ErrorCode::kPermissionDenied, *revoked);
+  return {};
 }
 
 Result<size_t> SslSession::Read(std::span<std::byte> out) {

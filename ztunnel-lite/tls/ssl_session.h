@@ -24,9 +24,12 @@ class SslSession {
   // session and takes every record at once.
   static Result<std::unique_ptr<SslSession>> Client(CredentialPtr credential,
                                                     std::vector<std::string> expected_sans,
-                                                    CipherSink& sink);
-  // The peer must present a certificate of our own trust domain.
-  static Result<std::unique_ptr<SslSession>> Server(CredentialPtr credential, CipherSink& sink);
+                                                    CipherSink& sink,
+                                                    const PeerRules* rules = nullptr);
+  // The peer must present a certificate of our own trust domain. `rules`, here and above, may be
+  // null and outlives the session otherwise.
+  static Result<std::unique_ptr<SslSession>> Server(CredentialPtr credential, CipherSink& sink,
+                                                    const PeerRules* rules = nullptr);
 
   // What one recv brought; borrowed until Handshake and Read have taken all of it, which the caller
   // sees to before the next call.
@@ -43,6 +46,9 @@ class SslSession {
   Result<void> Write(ByteSpan bytes);
   // close_notify; nothing can be written afterwards.
   void Close();
+
+  // After the handshake: fails with kPermissionDenied if the peer's certificate is revoked by now.
+  Result<void> RecheckPeer() const;
 
   // The peer sent close_notify.
   bool closed() const { return closed_; }

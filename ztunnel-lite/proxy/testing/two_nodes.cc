@@ -1,7 +1,5 @@
 #include "ztunnel-lite/proxy/testing/two_nodes.h"
 
-#include "ztunnel-lite/identity/ca/csr.h"
-
 namespace ambit::proxy::testing {
 
 boost::asio::awaitable<Result<tls::CredentialPtr>> TestCredentials::Get(state::Identity identity) {
@@ -13,20 +11,19 @@ Result<tls::CredentialPtr> TestCredentials::Find(const state::Identity& asked) {
   auto given = impersonated_.find(asked);
   const auto& shown = given == impersonated_.end() ? asked : given->second;
   auto& made = made_[shown];
-  if (!made) {
-    auto request = identity::MakeSigningRequest(shown);
-    if (!request) return Fail(request.error());
-    auto chain = ca_.Sign(request->csr_pem, std::chrono::hours(1));
-    auto credential = tls::Credential::Make(request->key_pem, chain, ca_.root_pem(), shown);
-    if (!credential) return Fail(credential.error());
-    made = *credential;
-  }
+  if (!made) made = ca_.Credential({.uri = shown.Uri()});
   return made;
 }
 
 void TestCredentials::Impersonate(const state::Identity& asked, const state::Identity& given) {
   std::lock_guard lock(mutex_);
   impersonated_[asked] = given;
+}
+
+tls::CrlSetPtr TestCredentials::Revoke(const std::vector<state::Identity>& identities) {
+  std::vector<std::string> certificates;
+  for (const auto& identity : identities) certificates.push_back((*Find(identity))->chain_pem());
+  return *tls::CrlSet::Parse(ca_.Crl(certificates));
 }
 
 void TwoNodes::SetUp() {
@@ -79,11 +76,13 @@ void TwoNodes::DenyPort(uint16_t port) {
   mesh_.Commit();
 }
 
-std::unique_ptr<PodProxies> TwoNodes::MakeNode(const config::Config& config) {
+std::unique_ptr<PodProxies> TwoNodes::MakeNode(const config::Config& config,
+                                               const tls::PeerRules* peer_rules) {
   auto made = PodProxies::Create({.config = config,
                                   .mesh = mesh_,
                                   .credentials = credentials_,
                                   .traffic = traffic_,
+                                  .peer_rules = peer_rules,
                                   .resolver = resolver_,
                                   .resolutions = &resolutions_});
   EXPECT_TRUE(made);
@@ -91,8 +90,8 @@ std::unique_ptr<PodProxies> TwoNodes::MakeNode(const config::Config& config) {
 }
 
 void TwoNodes::StartPods() {
-  node_a_ = MakeNode(config_a_);
-  node_b_ = MakeNode(config_b_);
+  node_a_ = MakeNode(config_a_, peer_rules_a_);
+  node_b_ = MakeNode(config_b_, peer_rules_b_);
   auto started = node_a_->Start(InfoOf("client"), client_.netns.Duplicate().value());
   ASSERT_TRUE(started) << started.error().message();
   started = node_b_->Start(InfoOf("server"), server_.netns.Duplicate().value());

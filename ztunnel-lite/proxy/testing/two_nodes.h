@@ -7,11 +7,11 @@
 #include <mutex>
 #include <string>
 
-#include "ztunnel-lite/identity/ca/test_ca.h"
 #include "ztunnel-lite/proxy/pod_proxies.h"
 #include "ztunnel-lite/proxy/testing/pod_network.h"
 #include "ztunnel-lite/proxy/testing/recording_traffic.h"
 #include "ztunnel-lite/proxy/testing/test_app.h"
+#include "ztunnel-lite/tls/test_credentials.h"
 
 namespace ambit::proxy::testing {
 
@@ -21,11 +21,13 @@ class TestCredentials : public identity::CredentialSource {
   boost::asio::awaitable<Result<tls::CredentialPtr>> Get(state::Identity identity) override;
   // From now on pods of `asked` present themselves as `given`.
   void Impersonate(const state::Identity& asked, const state::Identity& given);
+  // Lists that revoke the certificates of these pods.
+  tls::CrlSetPtr Revoke(const std::vector<state::Identity>& identities);
   Result<tls::CredentialPtr> Find(const state::Identity& asked);
 
  private:
   std::mutex mutex_;
-  identity::TestCa ca_;
+  tls::TestMeshCa ca_;
   std::map<state::Identity, state::Identity> impersonated_;
   std::map<state::Identity, tls::CredentialPtr> made_;
 };
@@ -53,7 +55,8 @@ class TwoNodes : public ::testing::Test {
   // Denies `port` of the server to everybody.
   void DenyPort(uint16_t port);
 
-  std::unique_ptr<PodProxies> MakeNode(const config::Config& config);
+  std::unique_ptr<PodProxies> MakeNode(const config::Config& config,
+                                       const tls::PeerRules* peer_rules = nullptr);
   void StartPods();
 
   PodNetwork network_;
@@ -67,6 +70,8 @@ class TwoNodes : public ::testing::Test {
   telemetry::ResolutionMeter resolutions_;
   config::Config config_a_;
   config::Config config_b_;
+  const tls::PeerRules* peer_rules_a_ = nullptr;
+  const tls::PeerRules* peer_rules_b_ = nullptr;
   std::unique_ptr<PodProxies> node_a_;
   std::unique_ptr<PodProxies> node_b_;
 };
