@@ -158,7 +158,9 @@ TEST(NestedTunnel, AServerThatSaysNothingIsGivenUpAfterTheDeadline) {
 
 TEST(NestedTunnel, AServerThatClosesIsAnErrorAtOnce) {
   Nested nested;
-  nested.tunnel.NextServerApp().Reset();
+  const UniqueFd server = nested.tunnel.NextServerApp();
+  // A close would be a reset where the client's hello has not been read.
+  shutdown(server.get(), SHUT_WR);
   const auto outcome = nested.client_result.get();
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code(), ErrorCode::kUnavailable);
